@@ -1,0 +1,38 @@
+"""Which package brings a host program: for the hint of MissingToolError. Debian's names; most are the same elsewhere."""
+
+from __future__ import annotations
+
+_PACKAGES = {
+    "blkid": "util-linux",
+    "createrepo_c": "createrepo-c",
+    "debugfs": "e2fsprogs",
+    "dumpe2fs": "e2fsprogs",
+    "e2fsck": "e2fsprogs",
+    "e2image": "e2fsprogs",
+    "fsck.fat": "dosfstools",
+    "fuse2fs": "fuse2fs",
+    "losetup": "mount",
+    "mcopy": "mtools",
+    "mdir": "mtools",
+    "mkfs.ext4": "e2fsprogs",
+    "mkfs.vfat": "dosfstools",
+    "mmd": "mtools",
+    "mmdebstrap": "mmdebstrap",
+    "mount": "mount",
+    "newgidmap": "uidmap",
+    "newuidmap": "uidmap",
+    "qemu-img": "qemu-utils",
+    "qemu-system-x86_64": "qemu-system-x86",
+    "resize2fs": "e2fsprogs",
+    "rpm": "rpm",
+    "rpmbuild": "rpm",
+    "setpriv": "util-linux",
+    "tar": "tar",
+    "umount": "mount",
+    "unshare": "util-linux",
+}
+
+
+def package_of(program: str) -> str | None:
+    """The package to install for a program, or None when we do not know."""
+    return _PACKAGES.get(program)
