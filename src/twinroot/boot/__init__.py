@@ -1,1 +1,1 @@
-
+"""The boot chain: grub and the kernel command line."""

@@ -1,1 +1,1 @@
-
+"""Front doors: argument parsing and rendering only."""

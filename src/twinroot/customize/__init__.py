@@ -1,1 +1,1 @@
-
+"""The OS tree: one module per config section."""

@@ -1,1 +1,1 @@
-
+"""Distributions: package managers, boot file locations, initramfs tools."""

@@ -1,1 +1,1 @@
-
+"""Results: COSI and disk images in every format."""

@@ -1,1 +1,1 @@
-
+"""Isolation: namespaces, mounts, running programs inside an image."""

@@ -1,1 +1,1 @@
-
+"""The block side: filesystems from trees, fstab."""

@@ -14,10 +14,9 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO
 
 from twinroot.errors import CommandError, MissingToolError
@@ -98,7 +97,7 @@ def run(
 @contextmanager
 def _process(
     command: list[str], stdin: bytes | None, env: Mapping[str, str] | None, cwd: Arg | None, errors: IO[bytes]
-):  # type: ignore[no-untyped-def]
+) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
@@ -144,8 +143,3 @@ def _text(data: bytes) -> str:
 
 def _search_path() -> str:
     return os.environ.get("TWINROOT_TOOL_PATH") or SEARCH_PATH
-
-
-def in_directory(path: Path) -> list[str]:
-    """Names in a directory, sorted, so that what programs are handed never depends on directory order."""
-    return sorted(entry.name for entry in path.iterdir())

@@ -1,1 +1,1 @@
-
+"""The image configuration: one module per section."""

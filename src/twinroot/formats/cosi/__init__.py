@@ -1,1 +1,1 @@
-
+"""The COSI file: metadata, writer, reader, checks."""
