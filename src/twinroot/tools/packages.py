@@ -1,4 +1,4 @@
-"""Which package brings a host program: for the hint of MissingToolError. Debian's names; most are the same elsewhere."""
+"""Which package brings a host program: for the hint of MissingToolError. Debian's names."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The only place that starts other programs.
 
-Every program gets an explicit environment, no standard input unless given, and its own session, so that a Ctrl-C reaches
-us alone and we decide how the program ends. A failure carries the command as one could paste it into a shell and the end
-of what it printed. Nothing here knows any particular program: each has its own module beside this one.
+Every program gets an explicit environment, no standard input unless given, and its own session, so that a Ctrl-C
+reaches us alone and we decide how the program ends. A failure carries the command as one could paste it into a shell
+and the end of what it printed. Nothing here knows any particular program: each has its own module beside this one.
 """
 
 from __future__ import annotations
@@ -71,19 +71,17 @@ def run(
 ) -> Result:
     """Run a program to its end and return its output.
 
-    `env` adds to `environment()`. `ok` lists the exit codes that count as success. `on_line` sees each line of standard
-    output as it comes. Raises CommandError for other exit codes, MissingToolError when the program is not there. Whatever
-    interrupts us (an exception in `on_line`, Ctrl-C, SIGTERM) ends the program and everything it started first.
+    `env` adds to `environment()`. `ok` lists the exit codes that count as success. `on_line` sees each line of
+    standard output as it comes. Raises CommandError for other exit codes, MissingToolError when the program is not
+    there. Whatever interrupts us (an exception in `on_line`, Ctrl-C, SIGTERM) ends the program and everything it
+    started first.
     """
     command = [os.fspath(arg) for arg in argv]
     command[0] = find(command[0])
     shown = shlex.join(command)
     log.debug("run: %s", shown)
     with tempfile.TemporaryFile() as errors, _process(command, stdin, env, cwd, errors) as process:
-        if on_line:
-            out = _read_lines(process, on_line)
-        else:
-            out = process.communicate(stdin)[0]
+        out = _read_lines(process, on_line) if on_line else process.communicate(stdin)[0]
         code = process.wait()
         errors.seek(0)
         result = Result(code, _text(out), _text(errors.read()))
