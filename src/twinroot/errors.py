@@ -9,6 +9,7 @@
     │   ├── NoSpaceError     a disk, an image or a partition is full
     │   └── BusyError        somebody else is using what we need
     ├── CommandError         another program failed; carries the command and what it printed
+    ├── MachineError         a virtual machine ended, hung or did not come up; carries the end of its console
     └── InternalError        a defect of ours: report it
 
 Errors are sorted by who must act. Each says what happened (`message`), where (`where`: a file:line:column,
@@ -113,6 +114,19 @@ class CommandError(TwinrootError):
         self.command = command
         self.code = code
         self.output = output
+
+
+class MachineError(TwinrootError):
+    """A virtual machine ended, hung or did not come up as expected.
+
+    `console` is the end of what its serial console showed.
+    """
+
+    def __init__(self, message: str, console: str = "", *, where: str | None = None, hint: str | None = None) -> None:
+        last = console.strip().splitlines()[-30:]
+        shown = "".join(f"\n  | {line}" for line in last)
+        super().__init__(f"{message}{shown}", where=where, hint=hint)
+        self.console = console
 
 
 class InternalError(TwinrootError):

@@ -114,6 +114,33 @@ def _process(
             process.stdout.close()
 
 
+def start(
+    argv: Sequence[Arg],
+    *,
+    stdin: int = subprocess.DEVNULL,
+    stdout: int = subprocess.DEVNULL,
+    stderr: IO[bytes] | int = subprocess.DEVNULL,
+    pass_fds: Sequence[int] = (),
+) -> subprocess.Popen[bytes]:
+    """Start a program that runs beside us, in its own session; the caller ends it with `stop`.
+
+    `pass_fds` stay open in it under their numbers. Where the host has setpriv, the kernel kills the program when the
+    thread that started it ends, so that not even a SIGKILL of ours leaves it behind.
+    """
+    command = [find(os.fspath(argv[0])), *(os.fspath(arg) for arg in argv[1:])]
+    log.debug("start: %s", shlex.join(command))
+    setpriv = shutil.which("setpriv", path=_search_path())
+    return subprocess.Popen(
+        [setpriv, "--pdeathsig", "KILL", "--", *command] if setpriv else command,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        env=environment(),
+        pass_fds=pass_fds,
+        start_new_session=True,
+    )
+
+
 def stop(process: subprocess.Popen[bytes], grace: float = 5.0) -> None:
     """End a program and everything in its session's process group: first politely, then for good."""
     for sig, wait in ((signal.SIGTERM, grace), (signal.SIGKILL, 30.0)):
