@@ -1,0 +1,252 @@
+"""Scalar syntaxes of the configuration languages (image-config spec, section 2).
+
+For each syntax a pure function from source text to value, raising `ScalarError`, and the annotated type that models use.
+The types also accept values that are decoded already, so that code can build models without going through text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypeVar
+from uuid import UUID
+
+from pydantic import BeforeValidator, WithJsonSchema
+
+from twinroot.config.problems import did_you_mean, one_of, quoted
+from twinroot.units import GIB, KIB, MIB, TIB, partition_type_names
+
+T = TypeVar("T")
+
+_UNITS = {"K": KIB, "M": MIB, "G": GIB, "T": TIB}
+_DISK_SIZE = re.compile(r"([0-9]+)([KMGT])")
+_MAX_SIZE = 2**63 - 1
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_HOST_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_INTEGER = re.compile(r"[-+]?(?:0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+|[0-9][0-9_]*)")
+_TRUE = frozenset(("true", "yes", "on", "y"))
+_FALSE = frozenset(("false", "no", "off", "n"))
+_WHITE = re.compile(r"[ \t\r\n]")
+
+# Names a partition's `type` may have (section 4.9); they do not depend on the architecture, their UUIDs do.
+PARTITION_TYPE_NAMES = tuple(name for name in partition_type_names("x86_64") if not name.endswith("-sig"))
+
+
+class ScalarError(ValueError):
+    """The text is not of the wanted syntax: what is wrong, and what would be right."""
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+def from_text(decode: Callable[[str], T]) -> BeforeValidator:
+    """A validator that decodes text and leaves values alone; lists and mappings are rejected."""
+
+    def validate(value: object) -> object:
+        if isinstance(value, str):
+            return decode(value)
+        if isinstance(value, (list, dict)):
+            raise ScalarError(f"expected a single value, found {'a list' if isinstance(value, list) else 'a mapping'}")
+        return value
+
+    return BeforeValidator(validate)
+
+
+def disk_size(text: str) -> int:
+    """Bytes of a size such as `512M`: digits and one of K, M, G, T, a whole number of MiB."""
+    found = _DISK_SIZE.fullmatch(text)
+    if not found:
+        if text and text.isascii() and text.isdigit():
+            raise ScalarError(
+                f"the size {quoted(text)} has no unit", "write it with K, M, G or T, for example 512M or 4G"
+            )
+        raise ScalarError(f"{quoted(text)} is not a size", "write digits and one of K, M, G, T, for example 512M or 4G")
+    digits, unit = found.groups()
+    if len(digits) > 1 and digits.startswith("0"):
+        raise ScalarError(f"the size {quoted(text)} begins with a zero", f"write {digits.lstrip('0') or '0'}{unit}")
+    if len(digits) > 19 or int(digits) * _UNITS[unit] > _MAX_SIZE:
+        raise ScalarError(f"the size {quoted(text)} is out of range", "it must be below 8 EiB")
+    size = int(digits) * _UNITS[unit]
+    if size % MIB:
+        raise ScalarError(f"the size {quoted(text)} is not a multiple of 1 MiB", "1024K is 1M")
+    return size
+
+
+def positive_disk_size(text: str) -> int:
+    """Bytes of a size that is larger than zero."""
+    size = disk_size(text)
+    if size == 0:
+        raise ScalarError("the size must be larger than zero")
+    return size
+
+
+def partition_size(text: str) -> int | str | None:
+    """Bytes of a positive size, `grow`, or None for empty text."""
+    if text in ("", "grow"):
+        return text or None
+    try:
+        return positive_disk_size(text)
+    except ScalarError as error:
+        raise ScalarError(error.message, f"{error.hint}, or grow" if error.hint else None) from None
+
+
+def permissions(text: str) -> int:
+    """Permission bits from octal digits, with or without a leading zero."""
+    if not re.fullmatch(r"[0-7]{1,32}", text):
+        raise ScalarError(f"{quoted(text)} are not permissions", "write octal digits, for example 755 or 0644")
+    bits = int(text, 8)
+    if bits & ~0o777:
+        raise ScalarError(f"0o{bits:o} contains bits that are not permissions", "use at most 777")
+    return bits
+
+
+def hostname(text: str) -> str | None:
+    """A DNS name, None for empty text. Labels of letters, digits and hyphens; a final dot is allowed."""
+    if not text:
+        return None
+    labels = text.removesuffix(".").split(".")
+    if len(text) > 255 or not all(_HOST_LABEL.fullmatch(label) for label in labels):
+        raise ScalarError(
+            f"{quoted(text)} is not a host name",
+            "use letters, digits and hyphens, with dots between parts of at most 63 characters",
+        )
+    return text
+
+
+def gpt_label(text: str) -> str:
+    """A partition name: printable ASCII, at most 35 characters (36 UTF-16 units with the terminator)."""
+    if not text.isascii() or not text.isprintable():
+        raise ScalarError(f"the label {quoted(text)} must be printable ASCII text")
+    if len(text) > 35:
+        raise ScalarError(f"the label {quoted(text)} is too long", f"at most 35 characters fit, this has {len(text)}")
+    return text
+
+
+def partition_type(text: str) -> str:
+    """The name of a partition type, or a type UUID in lower case; empty text is `linux-generic`."""
+    if not text:
+        return "linux-generic"
+    if text in PARTITION_TYPE_NAMES:
+        return text
+    if _UUID.fullmatch(text):
+        return str(UUID(text))
+    known = one_of(sorted(PARTITION_TYPE_NAMES))
+    hint = did_you_mean(text, PARTITION_TYPE_NAMES) or f"use a type UUID, {known}"
+    raise ScalarError(f"{quoted(text)} is not a partition type", hint)
+
+
+def in_image_path(text: str) -> str:
+    """An absolute path in the image, without white space, colons and commas (fstab and mount options use them).
+
+    Parts named `..` are rejected too, which the peer does not do: no such path is wanted, and it could lead astray.
+    """
+    if not text:
+        raise ScalarError("the path is empty", "write an absolute path such as /var")
+    if not text.startswith("/"):
+        raise ScalarError(f"the path {quoted(text)} must be absolute", f"write {quoted('/' + text)}")
+    if re.search(r"[\s:,]", text):
+        raise ScalarError(f"the path {quoted(text)} may not contain white space, ':' or ','")
+    if ".." in text.split("/"):
+        raise ScalarError(f"the path {quoted(text)} may not contain '..'")
+    return text
+
+
+def mount_options(text: str) -> str:
+    """Mount options as fstab has them: no white space."""
+    if _WHITE.search(text):
+        raise ScalarError(f"the mount options {quoted(text)} may not contain white space", "separate options by commas")
+    return text
+
+
+def non_empty(text: str) -> str:
+    """Text with something in it."""
+    if not text.strip():
+        raise ScalarError("the value may not be empty")
+    return text
+
+
+def kernel_argument(text: str) -> str:
+    """One kernel argument; it may contain spaces, but the command line is a single line."""
+    if "\n" in text or "\r" in text:
+        raise ScalarError("a kernel argument may not contain a line break")
+    return non_empty(text)
+
+
+def package_spec(text: str) -> str:
+    """What names a package to a package manager. A leading hyphen would be taken for an option."""
+    if text.startswith("-"):
+        raise ScalarError(f"the package name {quoted(text)} may not begin with '-'")
+    return non_empty(text)
+
+
+def empty_is_unset(text: str) -> str | None:
+    """None for empty text, which stands for "not set" in many fields."""
+    return text or None
+
+
+def boolean(text: str) -> bool:
+    """true/false, also yes/no, on/off, y/n, in any capitals."""
+    word = text.lower()
+    if word not in _TRUE | _FALSE:
+        raise ScalarError(f"{quoted(text)} is neither true nor false", "write true or false")
+    return word in _TRUE
+
+
+def integer(text: str, lowest: int, highest: int) -> int:
+    """A whole number: decimal, 0x, 0o, 0b, a leading 0 for octal (as YAML 1.1 has it), underscores between digits."""
+    plain = text.replace("_", "")
+    try:
+        if not _INTEGER.fullmatch(text) or len(plain) > 64:
+            raise ValueError
+        digits = plain.lstrip("+-")
+        old_octal = len(digits) > 1 and digits.startswith("0") and digits.isdigit()
+        value = int(plain, 8 if old_octal else 0)
+    except ValueError:
+        raise ScalarError(f"{quoted(text)} is not a whole number") from None
+    if not lowest <= value <= highest:
+        raise ScalarError(f"{value} is out of range", f"allowed are {lowest} to {highest}")
+    return value
+
+
+def integer_between(lowest: int, highest: int) -> BeforeValidator:
+    """A validator for whole numbers of a range."""
+    return from_text(lambda text: integer(text, lowest, highest))
+
+
+def _schema(pattern: str, *examples: str) -> WithJsonSchema:
+    schema: dict[str, Any] = {"type": "string", "pattern": pattern, "examples": list(examples)}
+    return WithJsonSchema(schema)
+
+
+DiskSize = Annotated[int, from_text(disk_size), _schema("^(0|[1-9][0-9]*)[KMGT]$", "512M", "4G")]
+PositiveDiskSize = Annotated[int, from_text(positive_disk_size), _schema("^[1-9][0-9]*[KMGT]$", "512M", "4G")]
+PartitionSize = Annotated[
+    int | Literal["grow"] | None,
+    from_text(partition_size),
+    _schema("^([1-9][0-9]*[KMGT]|grow|)$", "512M", "grow"),
+]
+Permissions = Annotated[
+    int,
+    from_text(permissions),
+    WithJsonSchema({"type": ["string", "integer"], "pattern": "^0*[0-7]{1,3}$", "examples": ["755", "0644"]}),
+]
+Hostname = Annotated[str | None, from_text(hostname), WithJsonSchema({"type": "string", "maxLength": 255})]
+GptLabel = Annotated[str, from_text(gpt_label), WithJsonSchema({"type": "string", "maxLength": 35})]
+PartitionType = Annotated[
+    str,
+    from_text(partition_type),
+    WithJsonSchema(
+        {"anyOf": [{"enum": ["", *PARTITION_TYPE_NAMES]}, {"type": "string", "pattern": f"^{_UUID.pattern}$"}]}
+    ),
+]
+InImagePath = Annotated[str, from_text(in_image_path), _schema(r"^/[^\s:,]*$", "/var")]
+MountOptions = Annotated[str, from_text(mount_options), _schema(r"^\S*$", "ro,noatime")]
+NonEmptyStr = Annotated[str, from_text(non_empty), WithJsonSchema({"type": "string", "minLength": 1})]
+KernelArgument = Annotated[str, from_text(kernel_argument), _schema(r"^[^\n\r]+$", "console=ttyS0")]
+PackageSpec = Annotated[str, from_text(package_spec), _schema(r"^[^-]", "vim")]
+OptionalStr = Annotated[str | None, from_text(empty_is_unset), WithJsonSchema({"type": "string"})]
+Flag = Annotated[bool, from_text(boolean), WithJsonSchema({"type": "boolean"})]
+EmptyIsUnset = from_text(empty_is_unset)
+"""For enumerations where empty text stands for "not set"."""

@@ -1,0 +1,375 @@
+"""YAML text to a tree of nodes that keep source text and place (image-config spec, section 1).
+
+Scalars stay text: what `0644` or `3.0` means is decided by whoever knows the field. Reading is bounded in size,
+nesting and expanded nodes, so an alias bomb is an ordinary error. Only the first document of a stream is read.
+Anchors, aliases and merge keys work; a shared node keeps the place of its anchor.
+
+Not here: types, key names, sections (`decode`). Every failure is a ConfigError.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import yaml
+from yaml._yaml import CParser
+from yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    Event,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+    StreamStartEvent,
+)
+from yaml.reader import ReaderError
+
+from twinroot.config.problems import KeyPath, quoted, show_path
+from twinroot.errors import ConfigError, Problem
+
+MAX_BYTES = 16 * 1024 * 1024
+MAX_NODES = 250_000
+MAX_DEPTH = 64
+MAX_SHOWN_LINE = 500  # characters; a longer source line is not repeated in problems
+MAX_TAG_DIRECTIVES = 16  # libyaml compares each with all before it
+
+_NULLS = frozenset(("", "~", "null", "Null", "NULL"))
+_NULL_TAG = "tag:yaml.org,2002:null"
+_TEXT_TAGS = frozenset(("!", "tag:yaml.org,2002:str"))
+_OTHER_TAGS = frozenset(
+    f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "timestamp", "map", "seq")
+)
+_LINE_BREAK = re.compile(r"\r\n|\r|\n")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scalar:
+    """One value as written. `text` is None for null, which means "not set". `offset` counts characters."""
+
+    offset: int
+    text: str | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Items:
+    """A list."""
+
+    offset: int
+    items: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mapping:
+    """Keys and values in the order of the file; `keys` holds the place of each key."""
+
+    offset: int
+    values: dict[str, Node]
+    keys: dict[str, int]
+
+
+Node = Scalar | Items | Mapping
+
+
+@dataclass(frozen=True, eq=False)
+class Document:
+    """One parsed file. `mistakes` are problems that did not stop the reading, such as a key given twice."""
+
+    file: str
+    text: str
+    root: Node
+    mistakes: tuple[Problem, ...] = ()
+
+    @cached_property
+    def _line_starts(self) -> list[int]:
+        return [0, *(found.end() for found in _LINE_BREAK.finditer(self.text))]
+
+    def find(self, path: KeyPath) -> tuple[Node, int]:
+        """The deepest node that exists on the way to `path`, and how many steps of the path lead to it."""
+        node = self.root
+        for depth, step in enumerate(path):
+            below = child(node, step)
+            if below is None:
+                return node, depth
+            node = below
+        return node, len(path)
+
+    def problem_at(self, offset: int, key: str, message: str, hint: str | None = None) -> Problem:
+        """A problem at a character offset of the text."""
+        line = bisect_right(self._line_starts, offset)
+        start = self._line_starts[line - 1]
+        end = self._line_starts[line] if line < len(self._line_starts) else len(self.text)
+        shown = self.text[start:end].rstrip("\r\n") if end - start <= MAX_SHOWN_LINE else None
+        return Problem(self.file, line, offset - start + 1, key, message, hint, shown)
+
+    def problem(self, path: KeyPath, message: str, hint: str | None = None, *, at: KeyPath | None = None) -> Problem:
+        """A problem with the value at `path`, shown there or, when `at` is given, at that path's value.
+
+        What does not exist is shown at the deepest parent that does. A path that leads into a scalar (the short
+        form of an object) ends at the scalar.
+        """
+        node, depth = self.find(path)
+        known = path[:depth] if isinstance(node, Scalar) and node.text is not None else path
+        place = node if at is None else self.find(at)[0]
+        return self.problem_at(place.offset, show_path(known), message, hint)
+
+    def problem_with_key(self, path: KeyPath, message: str, hint: str | None = None) -> Problem:
+        """A problem with the key that ends `path` itself, shown at the key."""
+        parent, depth = self.find(path[:-1])
+        step = path[-1]
+        if depth == len(path) - 1 and isinstance(parent, Mapping) and step in parent.keys:
+            return self.problem_at(parent.keys[str(step)], show_path(path), message, hint)
+        return self.problem(path, message, hint)
+
+
+def child(node: Node, step: str | int) -> Node | None:
+    """The value below `node` at a key or an index, None where there is none."""
+    if isinstance(node, Mapping) and isinstance(step, str):
+        return node.values.get(step)
+    if isinstance(node, Items) and isinstance(step, int) and step < len(node.items):
+        return node.items[step]
+    return None
+
+
+def read_document(path: Path) -> Document:
+    """Read and parse a YAML file; ConfigError when it cannot be read or is not YAML."""
+    file = str(path)
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise _whole_file(file, "there is no such file") from None
+    except IsADirectoryError:
+        raise _whole_file(file, "this is a directory, a YAML file is wanted") from None
+    except PermissionError:
+        raise _whole_file(file, "the file may not be read: permission denied") from None
+    except (OSError, ValueError) as error:
+        reason = (isinstance(error, OSError) and error.strerror) or str(error)
+        raise _whole_file(file, f"the file cannot be read: {reason}") from None
+    return parse(data, file)
+
+
+def parse(data: bytes, file: str) -> Document:
+    """Parse the first document of `data`; `file` is the name to show. ConfigError when it is not valid YAML."""
+    if len(data) > MAX_BYTES:
+        raise _whole_file(file, f"the file is larger than {MAX_BYTES // 1024**2} MiB, so it cannot be a configuration")
+    text = _decode(data, file)
+    if len(re.findall(r"^%TAG", text, re.MULTILINE)) > MAX_TAG_DIRECTIVES:
+        raise _whole_file(file, "there are too many %TAG directives")
+    blank = Document(file, text, Scalar(0, None))
+    composer = _Composer(blank)
+    try:
+        root = composer.root()
+    except ReaderError as error:
+        # libyaml counts bytes of UTF-8 here.
+        offset = len(text.encode()[: error.position].decode(errors="ignore"))
+        raise ConfigError([blank.problem_at(offset, "", "this character is not allowed in YAML")]) from None
+    except yaml.MarkedYAMLError as error:
+        raise ConfigError([_syntax_problem(blank, error)]) from None
+    return Document(file, text, root, tuple(composer.mistakes))
+
+
+def _whole_file(file: str, message: str, hint: str | None = None) -> ConfigError:
+    return ConfigError([Problem(file, 0, 0, "", message, hint)])
+
+
+def _decode(data: bytes, file: str) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode(errors="ignore")
+        line_start = max((found.end() for found in _LINE_BREAK.finditer(before)), default=0)
+        line = len(_LINE_BREAK.findall(before)) + 1
+        message = f"the file is not UTF-8 text: byte 0x{data[error.start]:02x} cannot stand here"
+        problem = Problem(file, line, len(before) - line_start + 1, "", message, "save the file as UTF-8")
+        raise ConfigError([problem]) from None
+
+
+def _syntax_problem(document: Document, error: yaml.MarkedYAMLError) -> Problem:
+    mark = error.problem_mark or error.context_mark
+    offset = min(mark.index, len(document.text)) if mark else 0
+    reason = ", ".join(part for part in (error.context, error.problem) if part)
+    hint = (
+        "YAML does not allow tabs for indentation; use spaces" if document.text[offset : offset + 1] == "\t" else None
+    )
+    return document.problem_at(offset, "", f"this is not valid YAML: {reason}", hint)
+
+
+@dataclass(frozen=True, slots=True)
+class _Anchored:
+    """What an alias may stand for: the node with its expanded size and its height in nodes."""
+
+    node: Node
+    size: int
+    height: int
+
+
+class _Composer:
+    """Builds nodes from libyaml's events; one use for one text.
+
+    Working from events rather than from PyYAML's composed nodes keeps nesting and expansion under our control: the
+    composer in C recurses without a limit.
+    """
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._parser = CParser(document.text)
+        self._anchors: dict[str, _Anchored | None] = {}
+        self._nodes = 0
+        self.mistakes: list[Problem] = []
+
+    def root(self) -> Node:
+        event = self._next()
+        while isinstance(event, (StreamStartEvent, DocumentStartEvent)):
+            event = self._next()
+        if not isinstance(event, (ScalarEvent, SequenceStartEvent, MappingStartEvent, AliasEvent)):
+            raise self._empty()
+        root = self._node(event, 1).node
+        if isinstance(root, Scalar) and root.text is None:
+            raise self._empty()
+        return root
+
+    def _empty(self) -> ConfigError:
+        return _whole_file(self._document.file, "the file is empty", "write {} for a configuration without settings")
+
+    def _next(self) -> Event:
+        event = self._parser.get_event()
+        if event is None:  # after the end of the stream, which the composer never passes
+            raise self._empty()
+        return event
+
+    def _stop(self, event: Event, message: str, hint: str | None = None) -> ConfigError:
+        return ConfigError([*self.mistakes, self._document.problem_at(_offset(event), "", message, hint)])
+
+    def _count(self, event: Event, nodes: int) -> None:
+        self._nodes += nodes
+        if self._nodes > MAX_NODES:
+            raise self._stop(event, f"the file holds more than {MAX_NODES} values, counting each use of an alias")
+
+    def _node(self, event: Event, depth: int) -> _Anchored:
+        if isinstance(event, AliasEvent):
+            return self._alias(event, depth)
+        if depth > MAX_DEPTH:
+            raise self._stop(event, f"the file is nested more than {MAX_DEPTH} levels deep")
+        self._count(event, 1)
+        self._check_tag(event)
+        anchor: str | None = getattr(event, "anchor", None)
+        if anchor is not None:
+            self._anchors[anchor] = None
+        if isinstance(event, ScalarEvent):
+            made = _Anchored(self._scalar(event), 1, 1)
+        elif isinstance(event, SequenceStartEvent):
+            made = self._items(event, depth)
+        else:
+            assert isinstance(event, MappingStartEvent)
+            made = self._mapping(event, depth)
+        if anchor is not None:
+            self._anchors[anchor] = made
+        return made
+
+    def _alias(self, event: AliasEvent, depth: int) -> _Anchored:
+        name = event.anchor
+        if name not in self._anchors:
+            raise self._stop(event, f"there is no anchor &{name} before this alias")
+        anchored = self._anchors[name]
+        if anchored is None:
+            raise self._stop(event, f"the alias *{name} stands inside the value that it refers to")
+        if depth + anchored.height - 1 > MAX_DEPTH:
+            raise self._stop(event, f"the file is nested more than {MAX_DEPTH} levels deep")
+        self._count(event, anchored.size)
+        return anchored
+
+    def _check_tag(self, event: Event) -> None:
+        tag: str | None = getattr(event, "tag", None)
+        if tag is not None and tag not in _TEXT_TAGS and tag not in _OTHER_TAGS:
+            self._mistake(_offset(event), f"the YAML tag {quoted(tag)} is not supported", "remove it")
+
+    def _scalar(self, event: ScalarEvent) -> Scalar:
+        offset = _offset(event)
+        tag = event.tag
+        text: str = event.value
+        if "\0" in text:
+            self._mistake(offset, "the value contains a NUL character")
+        null = tag == _NULL_TAG or (tag not in _TEXT_TAGS and event.style in (None, "") and text in _NULLS)
+        return Scalar(offset, None if null else text)
+
+    def _items(self, event: SequenceStartEvent, depth: int) -> _Anchored:
+        items: list[Node] = []
+        size = height = 1
+        following = self._next()
+        while not isinstance(following, SequenceEndEvent):
+            below = self._node(following, depth + 1)
+            items.append(below.node)
+            size += below.size
+            height = max(height, below.height + 1)
+            following = self._next()
+        return _Anchored(Items(_offset(event), tuple(items)), size, height)
+
+    def _mapping(self, event: MappingStartEvent, depth: int) -> _Anchored:
+        values: dict[str, Node] = {}
+        keys: dict[str, int] = {}
+        merged: list[Mapping] = []
+        size = height = 1
+        following = self._next()
+        while not isinstance(following, MappingEndEvent):
+            offset = _offset(following)
+            is_merge = isinstance(following, ScalarEvent) and following.value == "<<" and following.style in (None, "")
+            key_node = self._node(following, depth + 1)
+            value = self._node(self._next(), depth + 1)
+            size += key_node.size + value.size
+            height = max(height, value.height + 1)
+            following = self._next()
+            if not isinstance(key_node.node, Scalar):
+                self._mistake(offset, "a key must be a single word or text, not a list or a mapping")
+                continue
+            key = key_node.node.text or ""
+            if key in keys:
+                self._duplicate(key, offset, keys[key])
+                continue
+            keys[key] = offset
+            if is_merge:
+                merged.extend(self._to_merge(value.node, offset))
+            else:
+                values[key] = value.node
+        _merge(values, keys, merged)
+        return _Anchored(Mapping(_offset(event), values, keys), size, height)
+
+    def _to_merge(self, node: Node, offset: int) -> Iterator[Mapping]:
+        for part in node.items if isinstance(node, Items) else (node,):
+            if isinstance(part, Mapping):
+                yield part
+            else:
+                self._mistake(offset, "the merge key << wants a mapping or a list of mappings")
+
+    def _duplicate(self, key: str, offset: int, first: int) -> None:
+        earlier = self._document.problem_at(first, "", "")
+        self._mistake(
+            offset,
+            f"the key {quoted(key)} is given twice",
+            f"it is first given at line {earlier.line}, column {earlier.column}",
+        )
+
+    def _mistake(self, offset: int, message: str, hint: str | None = None) -> None:
+        if len(self.mistakes) < 100:
+            self.mistakes.append(self._document.problem_at(offset, "", message, hint))
+
+
+def _offset(event: Event) -> int:
+    return event.start_mark.index if event.start_mark else 0
+
+
+def _merge(values: dict[str, Node], keys: dict[str, int], merged: list[Mapping]) -> None:
+    """Add what merge keys bring; own keys win, then earlier mappings."""
+    if "<<" not in values:  # a quoted "<<" is an ordinary key
+        keys.pop("<<", None)
+    for mapping in merged:
+        for key, node in mapping.values.items():
+            if key not in values:
+                values[key] = node
+                keys[key] = mapping.keys[key]
