@@ -1,0 +1,46 @@
+"""The base image's /etc/fstab: which partition is mounted where (image behaviour spec §2.2). Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# What is no partition of the image: nothing of it can be rebuilt, and none of it makes an image unusable.
+_MEMORY = {"tmpfs", "devtmpfs", "proc", "sysfs", "devpts"}
+_NETWORK = {"nfs", "nfs4", "cifs", "9p", "virtiofs", "autofs", "fuse"}
+_IGNORED_TYPES = _MEMORY | _NETWORK | {"swap", "overlay", "bind", "none", "iso9660"}
+
+
+@dataclass(frozen=True)
+class FstabEntry:
+    """One mount: `source` as written, `options` as one string."""
+
+    source: str
+    mount_point: str
+    type: str
+    options: str
+
+
+def parse_fstab(text: str) -> list[FstabEntry]:
+    """The entries that mount a partition of the image, in file order.
+
+    Passed over: comments, swap, overlays, bind mounts, memory and network filesystems, `noauto` entries.
+    """
+    entries = []
+    for line in text.splitlines():
+        fields = line.split()
+        if len(fields) < 3 or fields[0].startswith("#"):
+            continue
+        source, mount_point, fs_type = (_unescape(field) for field in fields[:3])
+        options = fields[3] if len(fields) > 3 else "defaults"
+        words = options.split(",")
+        if fs_type in _IGNORED_TYPES or {"bind", "rbind", "noauto", "_netdev"} & set(words):
+            continue
+        entries.append(FstabEntry(source, mount_point, fs_type, options))
+    return entries
+
+
+def _unescape(field: str) -> str:
+    """fstab(5) writes white space as octal escapes."""
+    for code, char in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+        field = field.replace(code, char)
+    return field

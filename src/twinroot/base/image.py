@@ -1,0 +1,116 @@
+"""Opening a base image of any input format: what it is, and a raw view of its disk.
+
+Input formats: raw, qcow2, vhd (dynamic and fixed), vhdx. The file itself is never written.
+Facts: image behaviour spec §2.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from twinroot.errors import CommandError, FormatError, InputError
+from twinroot.formats import gpt, vhd
+from twinroot.tools import qemu_img
+
+# qemu's names of the formats we take, with the names people use.
+_FORMATS = {"raw": "raw", "qcow2": "qcow2", "vpc": "vhd", "vhdx": "vhdx"}
+
+
+@dataclass(frozen=True)
+class DiskImage:
+    """An image file: `format` as people name it (raw, qcow2, vhd, vhd-fixed, vhdx), `size` of the disk in bytes."""
+
+    path: Path
+    format: str
+    size: int
+
+    @property
+    def qemu_format(self) -> str:
+        """qemu's name of the format."""
+        return "vpc" if self.format.startswith("vhd") and self.format != "vhdx" else self.format
+
+
+@dataclass(frozen=True)
+class RawDisk:
+    """A disk as a plain file, with its partition table."""
+
+    path: Path
+    table: gpt.Table
+
+
+def probe(path: Path) -> DiskImage:
+    """Find out what an image file is; InputError when it cannot be a disk image that we can read."""
+    if not path.exists():
+        raise InputError("the image file does not exist", where=str(path))
+    if not path.is_file():
+        raise InputError("this is not a file", where=str(path), hint="name a disk image file")
+    size = path.stat().st_size
+    if size == 0:
+        raise InputError("the image file is empty (0 bytes)", where=str(path))
+    try:
+        found = qemu_img.info(path)
+    except CommandError as error:
+        cause = error.output.strip().splitlines()[-1:] or ["qemu-img cannot read it"]
+        raise InputError(f"the image file is damaged: {cause[0]}", where=str(path)) from error
+    if found.format not in _FORMATS:
+        raise InputError(
+            f"images of format '{found.format}' cannot be used",
+            where=str(path),
+            hint=f"convert it to one of {', '.join(_FORMATS.values())}",
+        )
+    if found.backing_file:
+        raise InputError(
+            f"the image needs another file ({found.backing_file})",
+            where=str(path),
+            hint="flatten it first: qemu-img convert -O qcow2 IMAGE FLAT.qcow2",
+        )
+    return _vhd(path, size) or DiskImage(path, _FORMATS[found.format], found.virtual_size)
+
+
+def open_raw(image: DiskImage, scratch: Path, progress: Callable[[float], None] | None = None) -> RawDisk:
+    """The disk as a raw file: the file itself when it is raw, else a sparse copy in `scratch`."""
+    raw = image.path
+    if image.format not in ("raw", "vhd-fixed"):
+        raw = scratch / "base.raw"
+        try:
+            qemu_img.convert(image.path, raw, source_format=image.qemu_format, target_format="raw", progress=progress)
+        except CommandError as error:
+            if "No space left" in error.output:
+                raise
+            cause = error.output.strip().splitlines()[-1:] or ["qemu-img cannot read it"]
+            raise InputError(f"the image file is damaged: {cause[0]}", where=str(image.path)) from error
+    return RawDisk(raw, read_table(raw, image))
+
+
+def read_table(raw: Path, image: DiskImage) -> gpt.Table:
+    """The partition table; FormatError naming the image when there is none or the disk ends too early."""
+    try:
+        with raw.open("rb") as stream:
+            table = gpt.read_table(stream, image.size)
+    except FormatError as error:
+        raise FormatError(error.message, where=str(image.path), hint=error.hint) from error
+    if table.disk_size > image.size:
+        raise FormatError(
+            f"the image is cut off: its partition table is for {table.disk_size} bytes, the file has {image.size}",
+            where=str(image.path),
+            hint="download or copy it again",
+        )
+    return table
+
+
+def _vhd(path: Path, size: int) -> DiskImage | None:
+    """A VHD by its footer, which qemu-img does not look at in fixed ones; None for everything else."""
+    with path.open("rb") as file:
+        file.seek(max(0, size - 512))
+        footer = vhd.read_footer(file.read(512))
+    if footer is None:
+        return None
+    if footer.sized_by_geometry and footer.geometry_size != footer.size:
+        raise InputError(
+            "the size of this VHD follows its disk geometry, so its real size is unknown",
+            where=str(path),
+            hint="make it with: qemu-img convert -O vpc -o force_size=on",
+        )
+    return DiskImage(path, "vhd-fixed" if footer.kind is vhd.Kind.FIXED else "vhd", footer.size)

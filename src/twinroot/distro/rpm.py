@@ -1,0 +1,126 @@
+"""RPM distributions: tdnf, dnf5 and dnf, which understand the same command lines (image behaviour spec §9)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from twinroot.distro.packages import InstalledPackage, OnLine
+from twinroot.errors import CommandError, InputError, TwinrootError
+from twinroot.sandbox.chroot import Chroot
+
+PROGRAMS = ("tdnf", "dnf5", "dnf", "dnf-3", "microdnf")
+CACHES = ("/var/cache/tdnf", "/var/cache/dnf", "/var/cache/libdnf5")
+REPOSITORIES = "/run/twinroot/repositories"
+_QUERY = "%{NAME}\\t%{VERSION}\\t%{RELEASE}\\t%{ARCH}\\n"
+# How the three programs say that they do not know a package.
+_UNKNOWN = ("No match for argument:", "Unable to find a match:", "No package matches")
+_TDNF_UNKNOWN = ("package not found or not installed", "No matching packages")
+
+
+@dataclass(frozen=True)
+class RpmManager:
+    """The RPM package manager of an image. `program` is its name; repositories are read from REPOSITORIES."""
+
+    chroot: Chroot
+    program: str
+
+    def refresh(self, on_line: OnLine) -> None:
+        """See PackageManager. Exit code 100 of check-update says that updates are there."""
+        argv = ["check-update", "--refresh", "--setopt=skip_if_unavailable=False"]
+        try:
+            self._run(argv, (), on_line, ok=(0, 100))
+        except CommandError as error:
+            raise TwinrootError(
+                f"a package repository does not answer or is damaged: {_cause(error.output)}",
+                hint="check --rpm-source and the base image's /etc/yum.repos.d; "
+                "--disable-base-image-rpm-repos leaves the latter out",
+            ) from error
+
+    def remove(self, names: Sequence[str], on_line: OnLine) -> None:
+        """See PackageManager."""
+        missing = [name for name in names if not self.is_installed(name)]
+        if missing:
+            raise InputError(
+                f"os.packages.remove: not installed in the base image: {', '.join(missing)}",
+                hint="take it out of the list, or check its spelling",
+            )
+        self._change("remove", "remove", ["--disablerepo=*"], names, on_line)
+
+    def upgrade_all(self, on_line: OnLine) -> None:
+        """See PackageManager."""
+        self._change("updateExistingPackages", "update", [], (), on_line)
+
+    def install(self, names: Sequence[str], on_line: OnLine) -> None:
+        """See PackageManager."""
+        self._change("install", "install", [], names, on_line)
+
+    def update(self, names: Sequence[str], on_line: OnLine) -> None:
+        """See PackageManager."""
+        self._change("update", "update", [], names, on_line)
+
+    def is_installed(self, name: str) -> bool:
+        """Whether a package, or a package that provides the name, is installed."""
+        return self.chroot.run(["rpm", "-q", "--whatprovides", name], ok=(0, 1)).code == 0
+
+    def _change(self, field: str, verb: str, options: list[str], names: Sequence[str], on_line: OnLine) -> None:
+        try:
+            result = self._run([verb, *options], names, on_line)
+        except CommandError as error:
+            raise _explained(error, field) from error
+        unknown = _unknown(result)
+        if unknown:
+            # dnf only warns of these where anything else could be done.
+            raise _unknown_error(field, unknown)
+
+    def _run(self, argv: list[str], names: Sequence[str], on_line: OnLine, ok: Sequence[int] = (0,)) -> str:
+        options = ["--assumeyes", f"--setopt=reposdir={REPOSITORIES}"]
+        if self.program != "tdnf":
+            options += ["--setopt=logdir=/run/twinroot/log"]
+        result = self.chroot.run(
+            [self.program, argv[0], *options, *argv[1:], *names], ok=ok, on_line=on_line, network=True
+        )
+        return result.stdout + result.stderr
+
+
+def installed(chroot: Chroot) -> list[InstalledPackage]:
+    """Everything in the image's RPM database, sorted."""
+    rows = chroot.run(["rpm", "-qa", "--qf", _QUERY]).stdout.splitlines()
+    return parse_installed(rows)
+
+
+def parse_installed(rows: Sequence[str]) -> list[InstalledPackage]:
+    """Rows of `rpm -qa` in our query format. Imported signing keys are no packages."""
+    packages = [InstalledPackage(*row.split("\t")) for row in rows if row.count("\t") == 3]
+    return sorted((p for p in packages if p.name != "gpg-pubkey"), key=lambda p: (p.name, p.version, p.release))
+
+
+QUERY_FORMAT = _QUERY
+
+
+def _unknown(output: str) -> list[str]:
+    found: list[str] = []
+    for line in output.splitlines():
+        for marker in _UNKNOWN:
+            if marker in line:
+                found += [name for name in line.split(marker, 1)[1].split() if name not in found]
+        if any(marker in line for marker in _TDNF_UNKNOWN):
+            found += [name for name in [line.split()[0]] if name not in found]
+    return found
+
+
+def _unknown_error(field: str, names: list[str]) -> InputError:
+    return InputError(
+        f"os.packages.{field}: no repository has a package named: {', '.join(names)}",
+        hint="check the spelling, and that --rpm-source names the place that has it",
+    )
+
+
+def _explained(error: CommandError, field: str) -> TwinrootError:
+    unknown = _unknown(error.output)
+    return _unknown_error(field, unknown) if unknown else error
+
+
+def _cause(output: str) -> str:
+    lines = [line.strip() for line in output.splitlines() if "rror" in line or "annot" in line]
+    return lines[0] if lines else (output.strip().splitlines() or ["no output"])[-1]

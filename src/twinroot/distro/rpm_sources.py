@@ -1,0 +1,116 @@
+"""`--rpm-source`: directories of RPMs and `.repo` files, as one repository folder inside the image's tree.
+
+Everything is laid below `/run` of the tree, which is a filesystem in memory, so nothing can remain in the image. A
+directory's metadata is made in the build directory: the user's directory is never written to. Formats of `.repo` files:
+image config spec §10.2.
+"""
+
+from __future__ import annotations
+
+import configparser
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from twinroot.distro.packages import PackageSources
+from twinroot.distro.rpm import REPOSITORIES
+from twinroot.errors import InputError
+from twinroot.sandbox.mounts import Mounts
+from twinroot.tools import createrepo
+
+_INSIDE = "/run/twinroot/sources"
+
+
+def check_sources(paths: Sequence[Path]) -> None:
+    """InputError for a source that is neither a directory nor a `.repo` file; before any work starts."""
+    for path in paths:
+        if path.is_dir() or (path.is_file() and path.suffix == ".repo"):
+            continue
+        what = "does not exist" if not path.exists() else "is neither a directory nor a .repo file"
+        raise InputError(f"--rpm-source {path}: {what}", hint="name a directory of .rpm files or a .repo file")
+    for path in paths:
+        if path.is_file():
+            _read_repo(path)
+
+
+def attach(sources: PackageSources, root: Path, scratch: Path, mounts: Mounts) -> None:
+    """Make all sources visible in the tree and write the repository file that package managers are pointed to."""
+    merged = configparser.RawConfigParser()
+    merged.optionxform = str  # type: ignore[assignment,method-assign]  # keys keep their case
+    if sources.image_repositories:
+        for path in sorted((root / "etc/yum.repos.d").glob("*.repo")):
+            merged.read_string(path.read_text(), str(path))
+    for index, path in enumerate(sources.paths):
+        if path.is_dir():
+            _attach_directory(path, index, merged, root, scratch, mounts)
+        else:
+            _attach_repo_file(path, merged, root, mounts)
+    text = io.StringIO()
+    merged.write(text, space_around_delimiters=False)
+    target = root / REPOSITORIES.lstrip("/")
+    target.mkdir(parents=True, exist_ok=True)
+    (target / "all.repo").write_text(text.getvalue())
+
+
+def _attach_directory(
+    path: Path, index: int, merged: configparser.RawConfigParser, root: Path, scratch: Path, mounts: Mounts
+) -> None:
+    metadata = scratch / f"repository-{index}"
+    createrepo.describe(path.resolve(), metadata, prefix="packages/")
+    inside = root / _INSIDE.lstrip("/") / str(index)
+    mounts.bind(metadata / "repodata", inside / "repodata", read_only=True)
+    mounts.bind(path.resolve(), inside / "packages", read_only=True)
+    merged[f"rpm-source-{index}"] = {
+        "name": f"{path.name} (--rpm-source)",
+        "baseurl": f"file://{_INSIDE}/{index}",
+        "enabled": "1",
+        "gpgcheck": "0",
+        "repo_gpgcheck": "0",
+    }
+
+
+def _attach_repo_file(path: Path, merged: configparser.RawConfigParser, root: Path, mounts: Mounts) -> None:
+    parser = _read_repo(path)
+    for section in parser.sections():
+        values = dict(parser[section])
+        for key in ("baseurl", "gpgkey"):
+            if key in values:
+                values[key] = " ".join(_local(uri, path, root, mounts) for uri in values[key].split())
+        merged[section] = (dict(merged[section]) if section in merged else {}) | values
+
+
+def _local(uri: str, repo_file: Path, root: Path, mounts: Mounts) -> str:
+    """A URI as the package manager inside the tree can use it: host paths are bound into the tree."""
+    if uri.startswith("file+chroot://"):
+        return "file://" + uri.removeprefix("file+chroot://")
+    if uri.startswith("file+rel://"):
+        host = repo_file.resolve().parent / uri.removeprefix("file+rel://").lstrip("/")
+    elif uri.startswith("file://"):
+        host = Path(uri.removeprefix("file://"))
+    else:
+        return uri
+    if not host.exists():
+        raise InputError(f"{repo_file}: {uri} does not exist on this host")
+    inside = f"{_INSIDE}/host{host.resolve()}"
+    target = root / inside.lstrip("/")
+    if host.is_file():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.touch()
+    mounts.bind(host.resolve(), target, read_only=True)
+    return f"file://{inside}"
+
+
+def _read_repo(path: Path) -> configparser.RawConfigParser:
+    parser = configparser.RawConfigParser()
+    parser.optionxform = str  # type: ignore[assignment,method-assign]  # keys keep their case
+    try:
+        parser.read_string(path.read_text(), str(path))
+    except (configparser.Error, UnicodeDecodeError, OSError) as error:
+        raise InputError(f"--rpm-source {path}: not a readable .repo file: {error}") from error
+    for section in parser.sections():
+        if not parser[section].get("baseurl", "").strip():
+            raise InputError(
+                f"--rpm-source {path}: section [{section}] has no baseurl",
+                hint="metalink and mirrorlist do not do here",
+            )
+    return parser

@@ -1,0 +1,105 @@
+"""Running the image's own programs inside its tree.
+
+Each program runs with the tree as its root, in PID, mount, IPC and UTS namespaces of its own, so that it cannot
+leave a process or a mount behind, see ours, or rename the host. It gets a `/dev` with six harmless nodes, an empty
+`/sys` (the host's firmware variables and devices are none of its business), a `/proc` whose host settings are
+read-only, an empty `/run` and `/tmp`, and no capability that reaches into the host's kernel.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from twinroot.sandbox.mounts import Mounts
+from twinroot.tools.run import Result, run
+
+_NODES = ("null", "zero", "full", "random", "urandom", "tty")
+_LINKS = {"fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2", "ptmx": "pts/ptmx"}
+# What a program in an image never needs and a host would suffer from (capabilities(7)).
+_DROPPED = "-sys_module,-sys_rawio,-sys_time,-sys_boot,-syslog,-wake_alarm,-bpf,-perfmon,-mac_admin,-sys_pacct"
+# Runs as the first process of the namespaces, still outside the tree. $1 is the tree, the rest the command.
+_ENTER = """set -e
+root=$1; shift
+mount -t proc -o nosuid,nodev,noexec proc "$root/proc"
+for name in sys sysrq-trigger irq bus; do
+  [ -e "$root/proc/$name" ] || continue
+  mount --bind "$root/proc/$name" "$root/proc/$name" && mount -o remount,bind,ro "$root/proc/$name"
+done
+exec setpriv --bounding-set "$TWINROOT_DROP" env -u TWINROOT_DROP chroot "$root" "$@"
+"""
+ENVIRONMENT = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/root",
+    "USER": "root",
+    "LOGNAME": "root",
+    "SHELL": "/bin/sh",
+    "TERM": "dumb",
+}
+
+
+@dataclass(frozen=True)
+class Chroot:
+    """An image tree that programs can be run in; made by `open_chroot`."""
+
+    root: Path
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        stdin: bytes | None = None,
+        ok: Sequence[int] = (0,),
+        on_line: Callable[[str], None] | None = None,
+        network: bool = False,
+    ) -> Result:
+        """Run a program of the image; as `tools.run.run`. `network` lets it reach the host's network."""
+        isolated = [] if network else ["--net"]
+        command = ["unshare", "--mount", "--pid", "--ipc", "--uts", *isolated, "--fork", "--kill-child", "--"]
+        command += ["sh", "-c", _ENTER, "enter", str(self.root), *argv]
+        drop = {"TWINROOT_DROP": _DROPPED}
+        return run(command, env=ENVIRONMENT | dict(env or {}) | drop, stdin=stdin, ok=ok, on_line=on_line)
+
+    def has(self, program: str) -> bool:
+        """Whether the image has a program in its search path."""
+        return self.which(program) is not None
+
+    def which(self, program: str) -> str | None:
+        """The path of a program inside the image, or None."""
+        for directory in ENVIRONMENT["PATH"].split(":"):
+            path = self.root / directory.lstrip("/") / program
+            if path.is_symlink() or path.exists():
+                return f"{directory}/{program}"
+        return None
+
+
+@contextmanager
+def open_chroot(root: Path, *, disk_links: Mapping[str, str] | None = None) -> Iterator[Chroot]:
+    """Prepare `/dev`, `/proc`, `/sys`, `/run` and `/tmp` over a tree and take them away again.
+
+    `disk_links` names entries below `/dev/disk` (such as `by-uuid/…`) that shall exist, with the device name each
+    stands for: tools that write boot configuration look whether a device of that name is there.
+    """
+    (root / "proc").mkdir(exist_ok=True)
+    with Mounts() as mounts:
+        dev = mounts.tmpfs(root / "dev", "mode=755,size=4M,nosuid")
+        for name in _NODES:
+            (dev / name).touch()
+            mounts.bind(Path("/dev", name), dev / name)
+        for name, target in _LINKS.items():
+            (dev / name).symlink_to(target)
+        (dev / "shm").mkdir(mode=0o1777)
+        (dev / "pts").mkdir()
+        for link, device in (disk_links or {}).items():
+            node, place = dev / device.removeprefix("/dev/"), dev / "disk" / link
+            place.parent.mkdir(parents=True, exist_ok=True)
+            node.touch()
+            place.symlink_to(os.path.relpath(node, place.parent))
+        mounts.tmpfs(root / "sys", "mode=555,size=64k,ro")
+        mounts.tmpfs(root / "run", "mode=755,nosuid,nodev")
+        mounts.tmpfs(root / "tmp", "mode=1777,nosuid,nodev")
+        yield Chroot(root)

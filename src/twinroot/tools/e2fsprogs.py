@@ -1,0 +1,178 @@
+"""e2fsprogs: making, checking, resizing and reading ext2/3/4 filesystems in files, without mounting them.
+
+Every tool of the suite takes `FILE?offset=BYTES` for a filesystem inside a larger file (libext2fs, io options).
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from twinroot.errors import CommandError
+from twinroot.tools.run import run
+
+
+@dataclass(frozen=True)
+class Location:
+    """A filesystem at `offset` bytes into a file."""
+
+    path: Path
+    offset: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.path}?offset={self.offset}" if self.offset else str(self.path)
+
+
+@dataclass(frozen=True)
+class Superblock:
+    """The figures of a superblock that we use; sizes in bytes."""
+
+    block_size: int
+    block_count: int
+    free_blocks: int
+    features: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes that the filesystem covers."""
+        return self.block_size * self.block_count
+
+
+def make(
+    path: Path,
+    size: int,
+    *,
+    tree: Path | None,
+    features: Sequence[str],
+    uuid: str,
+    label: str = "",
+    hash_seed: str | None = None,
+) -> None:
+    """Make an ext4 filesystem of `size` bytes in a sparse file, filled from a directory tree.
+
+    4096-byte blocks, 256-byte inodes and one inode for each 16 KiB whatever the size, so that a small filesystem that
+    is grown later is no different from a large one. CommandError when the tree does not fit.
+    """
+    with path.open("wb") as file:
+        file.truncate(size)
+    extended = "lazy_itable_init=1,lazy_journal_init=1,nodiscard" + (f",hash_seed={hash_seed}" if hash_seed else "")
+    argv = ["mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-I", "256", "-i", "16384"]
+    argv += ["-O", ",".join(["none", *features]), "-E", extended, "-U", uuid]
+    if label:
+        argv += ["-L", label]
+    if tree:
+        argv += ["-d", str(tree)]
+    run([*argv, path])
+
+
+def superblock(at: Location) -> Superblock:
+    """Read the superblock."""
+    text = run(["dumpe2fs", "-h", str(at)]).stdout
+    values = dict(re.findall(r"^([A-Z][^:\n]*):[ \t]*(.*)$", text, re.MULTILINE))
+    return Superblock(
+        int(values["Block size"]),
+        int(values["Block count"]),
+        int(values["Free blocks"]),
+        tuple(values["Filesystem features"].split()),
+    )
+
+
+def shrink(path: Path) -> int:
+    """Shrink the filesystem in a file to its minimum, cut the file behind it, and return the new size in bytes."""
+    run(["resize2fs", "-f", "-M", path])
+    size = superblock(Location(path)).size
+    with path.open("r+b") as file:
+        file.truncate(size)
+    return size
+
+
+def grow(at: Location, size: int) -> None:
+    """Grow a filesystem to `size` bytes of its file, after the check that resize2fs asks for."""
+    # 1: errors were corrected, which is success here.
+    run(["e2fsck", "-f", "-y", str(at)], ok=(0, 1))
+    run(["resize2fs", str(at), f"{size // 1024}K"])
+
+
+def check(at: Location) -> None:
+    """Check without repairing; CommandError on any finding."""
+    run(["e2fsck", "-f", "-n", str(at)])
+
+
+def copy_used(source: Location, target: Path) -> None:
+    """Copy a filesystem's used blocks into a new sparse file; free blocks are neither read nor written."""
+    target.unlink(missing_ok=True)
+    offset = ["-o", str(source.offset)] if source.offset else []
+    run(["e2image", "-r", "-a", *offset, source.path, target])
+
+
+def read_file(at: Location, path: str) -> bytes | None:
+    """A regular file's contents, symbolic links followed inside the filesystem; None when it is not there."""
+    resolved = _resolve(at, path)
+    if resolved is None:
+        return None
+    with tempfile.TemporaryDirectory(prefix="twinroot-") as scratch:
+        out = Path(scratch, "file")
+        _debugfs(at, f'dump "{resolved}" {out}')
+        return out.read_bytes() if out.exists() else None
+
+
+def list_directory(at: Location, path: str) -> list[str]:
+    """Names in a directory, sorted, without `.` and `..`; empty when it is not there."""
+    resolved = _resolve(at, path)
+    if resolved is None:
+        return []
+    # -p prints /inode/mode/uid/gid/name/size/ with one entry a line.
+    rows = [line.split("/") for line in _debugfs(at, f'ls -p "{resolved}"').splitlines() if line.startswith("/")]
+    return sorted(row[5] for row in rows if len(row) > 6 and row[5] not in (".", "..", ""))
+
+
+def copy_tree(at: Location, path: str, target: Path) -> bool:
+    """Copy a directory's contents (no ownership, for reading only) into `target`; False when it is not there."""
+    resolved = _resolve(at, path)
+    if resolved is None:
+        return False
+    target.mkdir(parents=True, exist_ok=True)
+    _debugfs(at, f'rdump "{resolved}" {target}')
+    return True
+
+
+def _resolve(at: Location, path: str, depth: int = 0) -> str | None:
+    """`path` with every symbolic link followed as the image itself would; None when missing or a loop."""
+    if depth > 20:
+        return None
+    done = ""
+    parts = [part for part in path.split("/") if part]
+    for index, part in enumerate(parts):
+        if part == "..":
+            done = done.rpartition("/")[0]
+            continue
+        if part == ".":
+            continue
+        kind, link = _stat(at, f"{done}/{part}")
+        if kind is None:
+            return None
+        if link is not None:
+            start = link if link.startswith("/") else f"{done}/{link}"
+            return _resolve(at, "/".join([start, *parts[index + 1 :]]), depth + 1)
+        done = f"{done}/{part}"
+    return done or "/"
+
+
+def _stat(at: Location, path: str) -> tuple[str | None, str | None]:
+    text = _debugfs(at, f'stat "{path}"')
+    kind = re.search(r"Type: (\w+)", text)
+    if not kind:
+        return None, None
+    fast = re.search(r'^Fast link dest: "(.*)"$', text, re.MULTILINE)
+    if kind.group(1) == "symlink" and not fast:
+        return "symlink", _debugfs(at, f'cat "{path}"')
+    return kind.group(1), fast.group(1) if fast else None
+
+
+def _debugfs(at: Location, command: str) -> str:
+    if '"' in command.replace('"', "", 2) or "\n" in command:
+        raise CommandError("debugfs", 1, f"unusual characters in a path: {command!r}")
+    return run(["debugfs", "-R", command, str(at)]).stdout

@@ -1,0 +1,47 @@
+"""dosfstools and mtools: FAT filesystems in files, without mounting them (the host kernel may lack vfat)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from twinroot.tools.run import run
+
+# mtools judges sizes and geometry by floppy rules unless told not to, and asks questions on a terminal.
+_ENV = {"MTOOLS_SKIP_CHECK": "1", "MTOOLSRC": "/dev/null"}
+
+
+def make(path: Path, size: int, *, volume_id: str, label: str = "", tree: Path | None = None) -> None:
+    """Make a FAT filesystem of `size` bytes (FAT12, 16 or 32 by its size), filled from a directory tree.
+
+    `volume_id` is the UUID as blkid prints it, `1A2B-3C4D`. Entries are written in sorted order.
+    """
+    with path.open("wb") as file:
+        file.truncate(size)
+    name = ["-n", label] if label else []
+    run(["mkfs.vfat", "--invariant", "-i", volume_id.replace("-", ""), *name, path])
+    if tree:
+        entries = sorted(tree.iterdir())
+        if entries:
+            run(["mcopy", "-s", "-m", "-Q", "-i", path, *entries, "::/"], env=_ENV)
+
+
+def extract(path: Path, offset: int, target: Path) -> None:
+    """Copy everything in the FAT filesystem at `offset` bytes into a directory, with times."""
+    target.mkdir(parents=True, exist_ok=True)
+    listing = run(["mdir", "-b", "-i", f"{path}@@{offset}", "::/"], env=_ENV, ok=(0, 1)).stdout
+    names = sorted(line.rstrip("/") for line in listing.splitlines() if line.startswith("::"))
+    if names:
+        run(["mcopy", "-s", "-m", "-n", "-Q", "-i", f"{path}@@{offset}", *names, target], env=_ENV)
+
+
+def read_file(path: Path, offset: int, name: str) -> bytes | None:
+    """One file of the filesystem at `offset`; None when it is not there. Names compare without case."""
+    result = run(["mtype", "-i", f"{path}@@{offset}", f"::{name}"], env=_ENV, ok=(0, 1))
+    return result.stdout.encode("utf-8", "surrogateescape") if result.code == 0 else None
+
+
+def list_files(path: Path, offset: int) -> list[str]:
+    """Paths of all files (not directories) in the filesystem at `offset`, absolute, sorted."""
+    listing = run(["mdir", "-/", "-b", "-i", f"{path}@@{offset}", "::/"], env=_ENV, ok=(0, 1)).stdout
+    names = (line.removeprefix("::") for line in listing.splitlines() if line.startswith("::"))
+    return sorted(name for name in names if not name.endswith("/"))
