@@ -37,7 +37,7 @@ def in_double_quotes(text: str) -> str:
 
 
 def append_to_default_grub(text: str, arguments: Sequence[str]) -> str:
-    """/etc/default/grub with arguments added to GRUB_CMDLINE_LINUX_DEFAULT: before `$kernelopts` if it has it, else last.
+    """/etc/default/grub with arguments added to GRUB_CMDLINE_LINUX_DEFAULT: before a final `$kernelopts`, else last.
 
     The variable is added behind the last assignment where it is missing. Everything else stays as it is.
     """

@@ -7,7 +7,6 @@ build directory, so that they take no room in the image, are shared between runs
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -54,17 +53,8 @@ class PackageManager(Protocol):
         """Bring installed packages to the newest version in one transaction."""
 
 
-def bind_cache(mounts: Mounts, stack: ExitStack, root: Path, directory: str, cache: Path) -> None:
-    """Put a directory of the build directory over a cache directory of the image.
-
-    The mount point is taken away again afterwards where the image did not have it.
-    """
-    target = root / directory.lstrip("/")
+def bind_cache(mounts: Mounts, root: Path, directory: str, cache: Path) -> None:
+    """Put a directory of the build directory over a cache directory of the image."""
     source = cache / directory.strip("/").replace("/", "-")
     source.mkdir(parents=True, exist_ok=True)
-    missing = not target.exists()
-    if missing:
-        target.mkdir(parents=True)
-        # Only if still empty: the package that owns it may have come in meanwhile.
-        stack.callback(lambda: target.rmdir() if not any(target.iterdir()) else None)
-    mounts.bind(source, target)
+    mounts.bind(source, root / directory.lstrip("/"), temporary=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from uuid import UUID
 
+from twinroot.config.image.layout import Layout
+from twinroot.config.image.storage import Filesystem
 from twinroot.errors import InputError
 from twinroot.formats import gpt
 from twinroot.plan.facts import BaseFilesystem
@@ -88,57 +89,34 @@ def mount_path(partition: PlannedPartition) -> str:
     return partition.filesystem.mount.path if partition.filesystem and partition.filesystem.mount else ""
 
 
-@dataclass(frozen=True)
-class LayoutPartition:
-    """A partition as the config lays it out, arithmetic done. `start` and `end` in bytes, `end` exclusive."""
-
-    id: str
-    label: str
-    type_uuid: UUID
-    start: int
-    end: int
-
-
-@dataclass(frozen=True)
-class LayoutFilesystem:
-    """A filesystem as the config asks for it; `device_id` names a LayoutPartition, `type` is ext4, vfat or empty."""
-
-    device_id: str
-    type: str
-    mount: Mount | None
-
-
-def plan_new_disk(
-    disk_size: int,
-    partitions: Sequence[LayoutPartition],
-    filesystems: Sequence[LayoutFilesystem],
-    identity: Identity,
-) -> PlannedDisk:
-    """The disk that a `storage.disks` section describes; partition N of the list gets number N."""
+def plan_new_disk(layout: Layout, filesystems: Sequence[Filesystem], identity: Identity) -> PlannedDisk:
+    """The disk that a `storage.disks` section describes."""
     by_device = {f.device_id: f for f in filesystems if f.type}
     planned = []
-    for number, partition in enumerate(partitions, 1):
+    for partition in layout.partitions:
         entry = gpt.Partition(
-            number=number,
+            number=partition.number,
             type_uuid=partition.type_uuid,
             uuid=identity.uuid(f"partition {partition.id}"),
             first_lba=partition.start // SECTOR,
             last_lba=partition.end // SECTOR - 1,
             name=partition.label,
         )
-        field = f"storage.disks[0].partitions[{number - 1}].size"
-        size = partition.end - partition.start
+        field = f"storage.disks[0].partitions[{partition.number - 1}].size ('{partition.id}')"
         wanted = by_device.get(partition.id)
         filesystem = _new_filesystem(wanted, identity) if wanted else None
-        planned.append(PlannedPartition(entry, partition.start, size, field, filesystem))
-    table = gpt.Table(identity.uuid("disk"), disk_size, tuple(p.entry for p in planned))
+        planned.append(PlannedPartition(entry, partition.start, partition.size, field, filesystem))
+    table = gpt.Table(identity.uuid("disk"), layout.disk_size, tuple(p.entry for p in planned))
     return PlannedDisk(table, tuple(planned), repartitioned=True)
 
 
-def _new_filesystem(wanted: LayoutFilesystem, identity: Identity) -> PlannedFilesystem:
+def _new_filesystem(wanted: Filesystem, identity: Identity) -> PlannedFilesystem:
     purpose = f"filesystem {wanted.device_id}"
-    uuid = identity.volume_id(purpose) if wanted.type == "vfat" else str(identity.uuid(purpose))
-    return PlannedFilesystem(wanted.type, uuid, "", wanted.mount)
+    point = wanted.mount_point
+    mount = Mount(point.path, point.options or "defaults", point.id_type or "part-uuid") if point else None
+    if wanted.is_fat:
+        return PlannedFilesystem("vfat", identity.volume_id(purpose), "", mount)
+    return PlannedFilesystem("ext4", str(identity.uuid(purpose)), "", mount)
 
 
 def plan_kept_disk(table: gpt.Table, base: Sequence[BaseFilesystem]) -> PlannedDisk:

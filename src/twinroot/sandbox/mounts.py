@@ -24,8 +24,14 @@ class Mounts:
     ) -> None:
         self._stack.close()
 
-    def bind(self, source: Path, target: Path, *, read_only: bool = False) -> Path:
-        """Show one file or directory, without the mounts below it, at another place."""
+    def bind(self, source: Path, target: Path, *, read_only: bool = False, temporary: bool = False) -> Path:
+        """Show one file or directory, without the mounts below it, at another place.
+
+        A mount point that has to be made for it goes away with the mount if it is `temporary` and still empty.
+        """
+        if temporary and not target.exists():
+            target.mkdir(parents=True)
+            self._stack.callback(lambda: target.rmdir() if not any(target.iterdir()) else None)
         self._mount(target, ["--bind", str(source), str(target)])
         if read_only:
             run(["mount", "-o", "remount,bind,ro", target])

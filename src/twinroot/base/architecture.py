@@ -1,0 +1,32 @@
+"""The architecture of an image, from the header of one of its programs."""
+
+from __future__ import annotations
+
+import platform
+
+from twinroot.base.facts import BaseFacts
+from twinroot.errors import InputError
+from twinroot.units import ARCHITECTURES
+
+# ELF e_machine (elf.h).
+_MACHINES = {62: "x86_64", 183: "arm64"}
+_PROGRAMS = ("/usr/bin/bash", "/bin/bash", "/bin/sh", "/usr/bin/env")
+
+
+def image_architecture(facts: BaseFacts) -> str:
+    """ "x86_64" or "arm64"; InputError when it is another one, unknown, or not the build host's own."""
+    for path in _PROGRAMS:
+        header = facts.read(path)
+        if header and header[:4] == b"\x7fELF":
+            machine = int.from_bytes(header[18:20], "little")
+            break
+    else:
+        raise InputError("the architecture of the base image cannot be told: it has neither bash, sh nor env")
+    found = _MACHINES.get(machine)
+    host = ARCHITECTURES.get(platform.machine(), platform.machine())
+    if found != host:
+        raise InputError(
+            f"the base image is for {found or f'ELF machine {machine}'}, this host is {host}",
+            hint="build on a host of the image's architecture",
+        )
+    return host

@@ -1,0 +1,113 @@
+"""The OS tree: the base image's files as one directory tree that can be changed, cut up as the new disk will be.
+
+The base's filesystems are mounted read-only, and an overlay over each collects the changes. Every mount point of the
+planned disk is a mount of its own in the tree, so that what a program writes lands in the filesystem it belongs to, and
+a view of one mount without those below it is exactly the content of one filesystem.
+
+FAT is the exception: the host may not be able to mount it, so its files are copied out to a plain directory.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from twinroot.base.facts import BaseFacts
+from twinroot.plan.disk import PlannedDisk, mount_path
+from twinroot.plan.facts import BaseFilesystem
+from twinroot.sandbox.mounts import Mounts
+from twinroot.sandbox.paths import resolve_inside
+from twinroot.tools import fat
+from twinroot.tools.run import run
+
+
+@dataclass(frozen=True)
+class Tree:
+    """The assembled tree. `root` shows it whole; `views` make parts of it visible."""
+
+    root: Path
+    scratch: Path
+
+    def view(self, mounts: Mounts, path: str) -> Path:
+        """The content of the one filesystem mounted at `path`, without the mounts below it."""
+        return mounts.bind(self.root / path.lstrip("/"), self.scratch / "views" / _name(path))
+
+
+def assemble(facts: BaseFacts, disk: PlannedDisk, scratch: Path, mounts: Mounts, *, privileged: bool) -> Tree:
+    """Mount the tree below `scratch`; everything mounted is pushed on `mounts`."""
+    base = {f.mount_point or "/": _open_base(facts, f, scratch, mounts, privileged) for f in facts.mounted}
+    root = scratch / "tree"
+    targets = [mount_path(partition) for partition in disk.mounted]
+    mounts.overlay(base["/"], scratch / "upper/root", scratch / "work/root", root, unprivileged=not privileged)
+    for partition in disk.mounted:
+        path = mount_path(partition)
+        if path == "/":
+            continue
+        source = _base_content(base, path)
+        target = _mount_point(root, path)
+        if source and path not in base:
+            # The content moves to a filesystem of its own; what lies below the mount point would be dead weight.
+            _empty(target)
+        fat_type = partition.filesystem is not None and partition.filesystem.type == "vfat"
+        _mount_part(source, path, target, scratch, mounts, fat_type=fat_type, privileged=privileged)
+    for path, directory in base.items():
+        if path not in targets:
+            target = _mount_point(root, path)
+            run(["cp", "--archive", "--no-target-directory", directory, target])
+    return Tree(root, scratch)
+
+
+def _open_base(facts: BaseFacts, filesystem: BaseFilesystem, scratch: Path, mounts: Mounts, privileged: bool) -> Path:
+    directory = scratch / "base" / _name(filesystem.mount_point or "/")
+    raw = facts.disk.path
+    if filesystem.type == "vfat":
+        fat.extract(raw, filesystem.offset, directory)
+        return directory
+    return mounts.filesystem(
+        raw, filesystem.offset, filesystem.size, filesystem.type or "ext4", directory, unprivileged=not privileged
+    )
+
+
+def _mount_part(
+    source: Path | None, path: str, target: Path, scratch: Path, mounts: Mounts, *, fat_type: bool, privileged: bool
+) -> None:
+    if source is None or fat_type:
+        part = scratch / "parts" / _name(path)
+        part.mkdir(parents=True)
+        if source:
+            run(["cp", "--recursive", "--preserve=timestamps", "--no-target-directory", source, part])
+        else:
+            shutil.copystat(target, part)
+        mounts.bind(part, target)
+        return
+    upper, work = scratch / "upper" / _name(path), scratch / "work" / _name(path)
+    mounts.overlay(source, upper, work, target, unprivileged=not privileged)
+
+
+def _base_content(base: dict[str, Path], path: str) -> Path | None:
+    """The directory that holds the base's content for a mount point; None when the base has none."""
+    for mount in sorted(base, key=len, reverse=True):
+        prefix = mount.rstrip("/")
+        if path == mount or path.startswith(prefix + "/"):
+            found = resolve_inside(base[mount], path[len(prefix) :])
+            return found if found.is_dir() and any(found.iterdir()) else None
+    return None
+
+
+def _mount_point(root: Path, path: str) -> Path:
+    target = resolve_inside(root, path)
+    target.mkdir(parents=True, exist_ok=True)
+    return target
+
+
+def _empty(directory: Path) -> None:
+    for entry in directory.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
+def _name(path: str) -> str:
+    return path.strip("/").replace("/", "-") or "root"

@@ -1,0 +1,72 @@
+"""The build directory: one run at a time, a scratch folder that never outlives its run, caches that do.
+
+BUILD/lock      held while a run uses the directory
+BUILD/scratch/  everything of one run; removed at its end, and at the start of the next if a run was killed
+BUILD/cache/    downloaded packages and repository lists, kept between runs
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from twinroot.errors import BusyError, InputError
+
+
+@dataclass(frozen=True)
+class BuildDirectory:
+    """A locked build directory."""
+
+    scratch: Path
+    cache: Path
+
+
+@contextmanager
+def open_build_directory(path: Path) -> Iterator[BuildDirectory]:
+    """Lock the directory, which is made when missing; BusyError when another run holds it."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock = (path / "lock").open("w")
+    except OSError as error:
+        raise InputError(
+            f"--build-dir cannot be used: {error.strerror}", where=str(path), hint="name a writable directory"
+        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BusyError(
+                "another run is using this build directory",
+                where=str(path),
+                hint="wait for it to end, or use another --build-dir",
+            ) from error
+        scratch, cache = path / "scratch", path / "cache"
+        remove_tree(scratch)
+        scratch.mkdir()
+        cache.mkdir(exist_ok=True)
+        try:
+            yield BuildDirectory(scratch.resolve(), cache.resolve())
+        finally:
+            remove_tree(scratch)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a directory tree, also one that holds directories without permissions (overlay's work directories)."""
+
+    def allow(function: object, name: str, _error: object) -> None:
+        os.chmod(os.path.dirname(name), 0o700)  # noqa: PTH101, PTH120 - names may be any bytes
+        if os.path.isdir(name) and not os.path.islink(name):  # noqa: PTH112, PTH114
+            os.chmod(name, 0o700)  # noqa: PTH101
+            shutil.rmtree(name)
+        else:
+            os.unlink(name)  # noqa: PTH108
+
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    elif path.exists():
+        shutil.rmtree(path, onerror=allow)

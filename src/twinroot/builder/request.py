@@ -1,0 +1,97 @@
+"""What one customisation is asked to do: command line over config over defaults. Checked before any work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from twinroot.config.load import LoadedConfig
+from twinroot.distro.rpm_sources import check_sources
+from twinroot.errors import InputError
+from twinroot.output.disk import DISK_FORMATS
+from twinroot.output.files import check_output
+
+OUTPUT_FORMATS = ("cosi", *DISK_FORMATS)
+DEFAULT_LEVEL = 3
+
+
+@dataclass(frozen=True)
+class Options:
+    """The command line of `customize`; None and empty mean "not given"."""
+
+    build_dir: Path
+    image_file: Path | None = None
+    output_file: Path | None = None
+    output_format: str | None = None
+    compression_level: int | None = None
+    rpm_sources: tuple[Path, ...] = ()
+    disable_base_repositories: bool = False
+
+
+@dataclass(frozen=True)
+class CustomizeRequest:
+    """Everything decided. `compression_level` is zstd's, for COSI."""
+
+    config: LoadedConfig
+    build_dir: Path
+    image_file: Path
+    output_file: Path
+    output_format: str
+    compression_level: int
+    rpm_sources: tuple[Path, ...]
+    base_repositories: bool
+
+
+def resolve_request(config: LoadedConfig, options: Options) -> CustomizeRequest:
+    """Put command line and config together; InputError for what is missing or cannot work."""
+    wanted = config.config
+    image = options.image_file or _path(config, wanted.input.image.path)
+    if image is None:
+        raise InputError("no base image is given", hint="use --image-file, or input.image.path in the config")
+    output = options.output_file or _path(config, wanted.output.image.path)
+    if output is None:
+        raise InputError("no output is given", hint="use --output-image-file, or output.image.path in the config")
+    configured = wanted.output.image.format
+    output_format = check_format(options.output_format or configured)
+    check_output(output)
+    check_sources(options.rpm_sources)
+    return CustomizeRequest(
+        config=config,
+        build_dir=options.build_dir,
+        image_file=image,
+        output_file=output,
+        output_format=output_format,
+        compression_level=check_level(_level(options.compression_level, config)),
+        rpm_sources=options.rpm_sources,
+        base_repositories=not options.disable_base_repositories,
+    )
+
+
+def check_format(name: str | None, formats: Sequence[str] = OUTPUT_FORMATS) -> str:
+    """The output format; InputError when it is missing or none that we can write."""
+    if not name:
+        raise InputError("no output format is given", hint=f"use --output-image-format {'|'.join(formats)}")
+    if name not in formats:
+        later = ("iso", "pxe-dir", "pxe-tar", "baremetal-image")
+        what = "is not built yet in this version of twinroot" if name in later else "is not known"
+        raise InputError(f"output format '{name}' {what}", hint=f"use one of {', '.join(formats)}")
+    return name
+
+
+def check_level(level: int) -> int:
+    """A zstd level, 1 to 22."""
+    if not 1 <= level <= 22:
+        raise InputError(f"--cosi-compression-level {level}: a level from 1 to 22 is wanted")
+    return level
+
+
+def _level(option: int | None, config: LoadedConfig) -> int:
+    if option is not None:
+        return option
+    configured = config.config.output.image.cosi.compression.level
+    return configured if configured is not None else DEFAULT_LEVEL
+
+
+def _path(config: LoadedConfig, path: str | None) -> Path | None:
+    return config.resolve(path) if path else None

@@ -1,0 +1,64 @@
+"""Argument parsing shared by the commands: no abbreviations, global flags before or after the sub-command.
+
+Flags of the peer's builder: image config spec §11.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+LOG_LEVELS = ("panic", "fatal", "error", "warn", "info", "debug", "trace")
+COLORS = ("always", "auto", "never")
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser with a chosen exit code for usage errors, which go to standard error with the usage."""
+
+    usage_error_code = 2
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"allow_abbrev": False, **options})
+
+    def error(self, message: str) -> NoReturn:
+        """End the program: the usage and what is wrong with the command line."""
+        self.print_usage(sys.stderr)
+        self.exit(self.usage_error_code, f"{self.prog}: error: {message}\n")
+
+
+class CompatibleParser(Parser):
+    """The peer's exit code for usage errors is 80."""
+
+    usage_error_code = 80
+
+
+def add_global_flags(parser: argparse.ArgumentParser, *, top: bool) -> None:
+    """Flags that every command takes. Below the top they have no default, so as not to hide what stood before."""
+
+    def default(value: object) -> object:
+        return value if top else argparse.SUPPRESS
+
+    group = parser.add_argument_group("global flags")
+    group.add_argument(
+        "--log-level", choices=LOG_LEVELS, default=default("info"), metavar="LEVEL",
+        help=f"what to report on standard error: {', '.join(LOG_LEVELS)} (default: info)",
+    )  # fmt: skip
+    group.add_argument(
+        "--log-format", choices=("text", "json"), default=default("text"), help="json: one object a line"
+    )
+    group.add_argument("--log-color", choices=COLORS, default=default("auto"), help="when to use colours")
+    group.add_argument(
+        "--log-file", type=Path, default=default(None), metavar="PATH", help="also write everything to a file"
+    )
+
+
+def split_list(values: Sequence[str] | None) -> tuple[str, ...]:
+    """A repeatable flag whose values may hold several, separated by commas; `\\,` is a comma."""
+    found = []
+    for value in values or ():
+        parts = value.replace("\\,", "\0").split(",")
+        found += [part.replace("\0", ",") for part in parts if part]
+    return tuple(found)

@@ -1,0 +1,60 @@
+"""`customize`: the flags of the peer's builder, and running it."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+
+from twinroot.cli.arguments import add_global_flags, split_list
+from twinroot.cli.frame import run_command
+from twinroot.events import Emit
+
+log = logging.getLogger("twinroot.cli")
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags of `customize` (image config spec §11.2)."""
+    parser.add_argument("--build-dir", type=Path, required=True, metavar="DIR", help="scratch space; made when missing")
+    parser.add_argument("--config-file", type=Path, required=True, metavar="FILE", help="the image configuration")
+    parser.add_argument("--image-file", type=Path, metavar="FILE", help="base image: raw, qcow2, vhd, vhd-fixed, vhdx")
+    parser.add_argument(
+        "--output-image-file", "--output-path", dest="output_image_file", type=Path, metavar="PATH",
+        help="the file to write",
+    )  # fmt: skip
+    parser.add_argument("--output-image-format", metavar="FORMAT", help="cosi, raw, qcow2, vhd, vhd-fixed or vhdx")
+    parser.add_argument(
+        "--rpm-source", action="append", metavar="PATH",
+        help="a directory of RPM files or a .repo file; may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
+        "--disable-base-image-rpm-repos", action="store_true", help="do not use the base image's own repositories"
+    )
+    parser.add_argument(
+        "--cosi-compression-level", type=int, metavar="N", help="zstd level for COSI, 1 to 22 (default: 3)"
+    )
+    add_global_flags(parser, top=False)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Customise; the exit code."""
+    return run_command(arguments, "image customization failed", lambda emit: _customize(arguments, emit))
+
+
+def _customize(arguments: argparse.Namespace, emit: Emit) -> None:
+    from twinroot.builder.customize import customize
+    from twinroot.builder.request import Options, resolve_request
+    from twinroot.config.load import load_image_config
+
+    options = Options(
+        build_dir=arguments.build_dir,
+        image_file=arguments.image_file,
+        output_file=arguments.output_image_file,
+        output_format=arguments.output_image_format or None,
+        compression_level=arguments.cosi_compression_level,
+        rpm_sources=tuple(Path(source) for source in split_list(arguments.rpm_source)),
+        disable_base_repositories=arguments.disable_base_image_rpm_repos,
+    )
+    request = resolve_request(load_image_config(arguments.config_file), options)
+    customize(request, emit)
+    log.info("Success!")

@@ -1,0 +1,90 @@
+"""What surrounds every command: signals, logging, progress, and errors told once, clearly, with exit code 1."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+
+from twinroot.cli.logs import set_up
+from twinroot.cli.progress import watching
+from twinroot.errors import ConfigError, Problem, TwinrootError
+from twinroot.events import Emit
+
+log = logging.getLogger("twinroot.cli")
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM or SIGHUP came: ends the run as Ctrl-C does, with all cleaning up."""
+
+
+def run_command(arguments: argparse.Namespace, failure: str, work: Callable[[Emit], None]) -> int:
+    """Run a command's work; returns the exit code. `failure` begins the final line of a run that failed."""
+    for sig in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(sig, _terminate)
+    try:
+        set_up(arguments.log_level, arguments.log_format, arguments.log_color, arguments.log_file)
+    except TwinrootError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    try:
+        with watching(arguments.log_format) as emit:
+            work(emit)
+    except ConfigError as error:
+        _report_problems(error, failure, arguments.log_format)
+        return 1
+    except TwinrootError as error:
+        log.critical("%s: %s", failure, error)
+        return 1
+    except KeyboardInterrupt as stop:
+        _quiet_signals()
+        log.critical("%s: %s", failure, "terminated" if isinstance(stop, Terminated) else "interrupted")
+        return 1
+    except BrokenPipeError:
+        # Whoever read our output has enough of it.
+        sys.stderr.close()
+        return 1
+    return 0
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def _quiet_signals() -> None:
+    for sig in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(sig, signal.SIG_IGN)
+
+
+def _report_problems(error: ConfigError, failure: str, log_format: str) -> None:
+    if log_format == "json":
+        for problem in error.problems:
+            fields = {"file": problem.file, "line": problem.line, "column": problem.column, "key": problem.key}
+            record = {**fields, "message": problem.message, "hint": problem.hint}
+            log.error("%s", problem, extra={"fields": {"problem": record}})
+    else:
+        for problem in error.problems:
+            log.error("%s", problem_text(problem))
+    count = len(error.problems)
+    log.critical("%s: the configuration has %d problem%s", failure, count, "" if count == 1 else "s")
+
+
+def problem_text(problem: Problem) -> str:
+    """A problem with its source line and a mark below the place, as compilers show theirs."""
+    text = str(problem)
+    if problem.text is None or not problem.line:
+        return text
+    number = f"{problem.line:>5}"
+    before = problem.text[: max(problem.column - 1, 0)]
+    margin = "".join("\t" if char == "\t" else " " for char in before)
+    return f"{text}\n{number} | {problem.text}\n{'':>5} | {margin}^"
+
+
+def print_json(value: object) -> None:
+    """A result as JSON on standard output."""
+    json.dump(value, sys.stdout, indent=2, ensure_ascii=False)
+    print()

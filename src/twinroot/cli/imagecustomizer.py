@@ -1,0 +1,51 @@
+"""`imagecustomizer`: the peer's command line. Without a sub-command it means `customize`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from twinroot import __version__
+from twinroot.cli import customize
+from twinroot.cli.arguments import CompatibleParser, add_global_flags
+
+_COMMANDS = ("customize",)
+# Global flags that take a value, which must not be mistaken for a sub-command.
+_VALUED = ("--log-level", "--log-format", "--log-color", "--log-file")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit code (80 for a wrong command line)."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    arguments = _parser().parse_args(with_command(words))
+    return int(arguments.run(arguments))
+
+
+def with_command(words: Sequence[str]) -> list[str]:
+    """The command line with `customize` put in where it names no sub-command."""
+    index = 0
+    while index < len(words) and words[index].startswith("-"):
+        if words[index] in ("-h", "--help", "--version"):
+            return list(words)
+        if words[index] not in _VALUED and words[index].split("=")[0] not in _VALUED:
+            break
+        index += 2 if words[index] in _VALUED else 1
+    if index < len(words) and not words[index].startswith("-"):
+        return list(words)
+    return [*words[:index], "customize", *words[index:]]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = CompatibleParser(prog="imagecustomizer", description="Customise an OS image (part of twinroot).")
+    parser.add_argument("--version", action="version", version=__version__)
+    add_global_flags(parser, top=True)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=CompatibleParser)
+    command = commands.add_parser("customize", help="customise a base image (the default)")
+    customize.add_flags(command)
+    command.set_defaults(run=customize.run)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

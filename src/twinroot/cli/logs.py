@@ -1,0 +1,89 @@
+"""Where log lines go: standard error in the wanted format, and the log file with everything.
+
+Text lines look as the peer's do: `INFO[0012] message`, the number being seconds since the start.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TextIO
+
+from twinroot.errors import InputError
+
+_LEVELS = {
+    "panic": logging.CRITICAL,
+    "fatal": logging.CRITICAL,
+    "error": logging.ERROR,
+    "warn": logging.WARNING,
+    "info": logging.INFO,
+    "debug": logging.DEBUG,
+    "trace": logging.DEBUG,
+}
+_NAMES = {logging.CRITICAL: "FATA", logging.ERROR: "ERRO", logging.WARNING: "WARN", logging.INFO: "INFO"}
+_COLORS = {"FATA": "31", "ERRO": "31", "WARN": "33", "INFO": "36", "DEBU": "37"}
+_JSON_NAMES = {"FATA": "fatal", "ERRO": "error", "WARN": "warning", "INFO": "info", "DEBU": "debug"}
+
+
+class TextFormatter(logging.Formatter):
+    """`LEVE[seconds] message`, in colour when wanted."""
+
+    def __init__(self, started: float, *, color: bool) -> None:
+        super().__init__()
+        self.started = started
+        self.color = color
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One record as a line."""
+        name = _NAMES.get(record.levelno, "DEBU")
+        shown = f"\x1b[{_COLORS[name]}m{name}\x1b[0m" if self.color else name
+        text = f"{shown}[{int(time.time() - self.started):04d}] {record.getMessage()}"
+        return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line with `time` (RFC 3339, UTC), `level`, `msg` and what a record carries in `fields`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One record as a line."""
+        when = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        level = _JSON_NAMES[_NAMES.get(record.levelno, "DEBU")]
+        fields = getattr(record, "fields", {})
+        return json.dumps({"time": when.replace("+00:00", "Z"), "level": level, "msg": record.getMessage(), **fields})
+
+
+def set_up(level: str, log_format: str, color: str, log_file: Path | None, stream: TextIO | None = None) -> None:
+    """Configure logging for one run of a command; InputError when the flags or the file cannot be used."""
+    if log_format == "json" and color == "always":
+        raise InputError("--log-color always cannot be used together with --log-format json")
+    out = stream or sys.stderr
+    started = time.time()
+    colored = color == "always" or (color == "auto" and out.isatty())
+    handlers: list[logging.Handler] = [logging.StreamHandler(out)]
+    handlers[0].setLevel(_LEVELS[level])
+    handlers[0].setFormatter(JsonFormatter() if log_format == "json" else TextFormatter(started, color=colored))
+    if log_file:
+        handlers.append(_file_handler(log_file, started, log_format))
+    root = logging.getLogger("twinroot")
+    for old in list(root.handlers):
+        root.removeHandler(old)
+        old.close()
+    root.setLevel(logging.DEBUG)
+    root.propagate = False
+    for handler in handlers:
+        root.addHandler(handler)
+
+
+def _file_handler(path: Path, started: float, log_format: str) -> logging.Handler:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handler = logging.FileHandler(path, mode="w", encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise InputError(f"--log-file cannot be written: {error.strerror}", where=str(path)) from error
+    handler.setLevel(logging.DEBUG)
+    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter(started, color=False))
+    return handler

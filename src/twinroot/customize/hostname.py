@@ -1,0 +1,14 @@
+"""`os.hostname`: the name in /etc/hostname, without a line end (image behaviour spec §12)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def set_hostname(root: Path, hostname: str) -> None:
+    """Write the name. A symbolic link in its place is replaced, never followed."""
+    path = root / "etc/hostname"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    path.write_text(hostname)
+    path.chmod(0o644)

@@ -1,0 +1,80 @@
+"""Disk images: the partitions put together to a raw disk, and that disk in every other format.
+
+Formats and their options: image behaviour spec §26. A fixed VHD is the raw disk with a footer behind it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from twinroot.formats import gpt, vhd
+from twinroot.formats.source import FileRegion
+from twinroot.plan.identity import Identity
+from twinroot.tools import qemu_img
+from twinroot.units import MIB
+
+DISK_FORMATS = ("raw", "qcow2", "vhd", "vhd-fixed", "vhdx")
+# qemu's format and options for what is not simply a raw disk.
+_CONVERTED = {"qcow2": ("qcow2", None), "vhd": ("vpc", "force_size=on"), "vhdx": ("vhdx", "block_size=2M")}
+_COPY_UNIT = 64 * MIB
+
+
+@dataclass(frozen=True)
+class DiskPart:
+    """The content of one partition: `source` goes to `offset` bytes on the disk."""
+
+    offset: int
+    source: FileRegion
+
+
+def write_raw(path: Path, table: gpt.Table, parts: Sequence[DiskPart], progress: Callable[[int], None]) -> None:
+    """A sparse raw disk with both partition tables; only data is copied, holes stay holes."""
+    done = 0
+    with path.open("wb") as disk:
+        disk.truncate(table.disk_size)
+        for part in parts:
+            with part.source.opened() as reader, part.source.path.open("rb") as source:
+                for start, end in reader.extents():
+                    _copy(source.fileno(), part.source.offset + start, disk.fileno(), part.offset + start, end - start)
+                    done += end - start
+                    progress(done)
+        os.pwrite(disk.fileno(), gpt.primary_bytes(table), 0)
+        os.pwrite(disk.fileno(), gpt.backup_bytes(table), gpt.backup_offset(table))
+
+
+def convert_raw(
+    raw: Path, target: Path, disk_format: str, identity: Identity, progress: Callable[[float], None]
+) -> None:
+    """Turn a raw disk (which may be consumed) into `target` in one of DISK_FORMATS."""
+    if disk_format in _CONVERTED:
+        qemu_format, options = _CONVERTED[disk_format]
+        qemu_img.convert(
+            raw, target, source_format="raw", target_format=qemu_format, options=options, progress=progress
+        )
+        return
+    if disk_format == "vhd-fixed":
+        size = raw.stat().st_size
+        with raw.open("ab") as file:
+            file.write(vhd.fixed_footer(size, uuid=identity.uuid("vhd"), timestamp=_build_time()))
+    if raw != target:
+        raw.rename(target)
+
+
+def _build_time() -> datetime:
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    return datetime.fromtimestamp(int(epoch), UTC) if epoch else datetime.now(UTC)
+
+
+def _copy(source: int, source_offset: int, target: int, target_offset: int, length: int) -> None:
+    copied = 0
+    while copied < length:
+        count = os.copy_file_range(
+            source, target, min(_COPY_UNIT, length - copied), source_offset + copied, target_offset + copied
+        )
+        if count == 0:
+            break
+        copied += count

@@ -1,0 +1,35 @@
+"""Output files appear whole or not at all: they are written beside their final name and renamed at the end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from twinroot.errors import InputError
+
+
+def check_output(path: Path) -> None:
+    """InputError when a file cannot be written there; to be asked before any work starts."""
+    if path.is_dir():
+        raise InputError("the output path is a directory", where=str(path), hint="name a file")
+    if not path.parent.is_dir():
+        raise InputError(
+            f"the output directory {path.parent} does not exist", where=str(path), hint=f"mkdir -p {path.parent}"
+        )
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(f"the output directory {path.parent} is not writable for this user", where=str(path))
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield the name to write to; on success it is synced and takes the place of `path`, otherwise it is removed."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        yield partial
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

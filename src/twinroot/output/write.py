@@ -1,0 +1,39 @@
+"""The last step: partition contents to the output file, in whichever format was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from twinroot.events import Emit, phase
+from twinroot.output.cosi import OsFacts
+from twinroot.output.disk import DiskPart, convert_raw, write_raw
+from twinroot.output.files import replacing
+from twinroot.output.parts import PartitionContent
+from twinroot.plan.disk import PlannedDisk
+from twinroot.plan.identity import Identity
+
+
+def write_output(
+    path: Path,
+    output_format: str,
+    disk: PlannedDisk,
+    contents: Sequence[PartitionContent],
+    found: OsFacts,
+    identity: Identity,
+    *,
+    scratch: Path,
+    level: int,
+    emit: Emit,
+) -> None:
+    """Write `path`; it appears only when it is complete."""
+    if output_format == "cosi":
+        raise SystemExit("later")
+        return
+    parts = [DiskPart(content.partition.offset, content.source) for content in contents]
+    with replacing(path) as partial:
+        raw = partial if output_format in ("raw", "vhd-fixed") else scratch / "disk.raw"
+        with phase(emit, "disk", "Putting the disk together") as advance:
+            write_raw(raw, disk.table, parts, advance)
+        with phase(emit, "output", f"Writing {path.name}", total=100, unit="percent") as advance:
+            convert_raw(raw, partial, output_format, identity, lambda percent: advance(int(percent)))
