@@ -10,15 +10,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Generic, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from twinroot.config.document import Document, Items, Mapping, Node, Scalar, child
 from twinroot.config.problems import Finding, KeyPath, nearest, one_of, quoted, show_path
 from twinroot.config.scalars import ScalarError
 from twinroot.config.section import Section
-from twinroot.config.yaml import Document, Items, Mapping, Node, Scalar, child
 from twinroot.errors import Problem
 
 M = TypeVar("M", bound=Section)
@@ -102,11 +103,12 @@ def check_rules(document: Document, decoded: Decoded[M], rules: Iterable[Rule[M]
     """The problems that rules find; a rule that reads something broken is left out."""
     if decoded.model is None:
         return []
-    problems = []
+    problems: list[Problem] = []
     for rule in rules:
         if not any(_overlap(read, path) for read in rule.reads for path in decoded.broken):
-            problems += [at_place(document, finding) for finding in rule.check(decoded.model)]
-    return problems[:MAX_PROBLEMS]
+            findings = islice(rule.check(decoded.model), MAX_PROBLEMS - len(problems))
+            problems += [at_place(document, finding) for finding in findings]
+    return problems
 
 
 def at_place(document: Document, finding: Finding) -> Problem:

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from twinroot.config.decode import check_rules, decode
+from twinroot.config.document import Document
 from twinroot.config.image.config import ImageConfig
 from twinroot.config.image.layout import Layout, resolve_layout
 from twinroot.config.image.not_built import NOT_BUILT
 from twinroot.config.image.packages import PackageChanges, PackageList, Packages
 from twinroot.config.image.rules import IMAGE_RULES
 from twinroot.config.problems import KeyPath
-from twinroot.config.yaml import Document, read_document
+from twinroot.config.yaml import read_document
 from twinroot.errors import ConfigError, Problem
 
 _PACKAGES: KeyPath = ("os", "packages")

@@ -1,7 +1,7 @@
 """Scalar syntaxes of the configuration languages (image-config spec, section 2).
 
-For each syntax a pure function from source text to value, raising `ScalarError`, and the annotated type that models use.
-The types also accept values that are decoded already, so that code can build models without going through text.
+For each syntax a pure function from source text to value, raising `ScalarError`, and the annotated type that models
+use. The types also accept decoded values, so that code can build models without going through text.
 """
 
 from __future__ import annotations

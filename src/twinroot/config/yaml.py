@@ -10,16 +10,15 @@ Not here: types, key names, sections (`decode`). Every failure is a ConfigError.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import yaml
 from yaml._yaml import CParser
 from yaml.events import (
     AliasEvent,
+    DocumentEndEvent,
     DocumentStartEvent,
     Event,
     MappingEndEvent,
@@ -31,13 +30,14 @@ from yaml.events import (
 )
 from yaml.reader import ReaderError
 
-from twinroot.config.problems import KeyPath, quoted, show_path
+from twinroot.config.document import Document, Items, Mapping, Node, Scalar, line_of
+from twinroot.config.problems import quoted
 from twinroot.errors import ConfigError, Problem
 
 MAX_BYTES = 16 * 1024 * 1024
 MAX_NODES = 250_000
 MAX_DEPTH = 64
-MAX_SHOWN_LINE = 500  # characters; a longer source line is not repeated in problems
+MAX_MISTAKES = 100
 MAX_TAG_DIRECTIVES = 16  # libyaml compares each with all before it
 
 _NULLS = frozenset(("", "~", "null", "Null", "NULL"))
@@ -46,95 +46,6 @@ _TEXT_TAGS = frozenset(("!", "tag:yaml.org,2002:str"))
 _OTHER_TAGS = frozenset(
     f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "timestamp", "map", "seq")
 )
-_LINE_BREAK = re.compile(r"\r\n|\r|\n")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Scalar:
-    """One value as written. `text` is None for null, which means "not set". `offset` counts characters."""
-
-    offset: int
-    text: str | None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Items:
-    """A list."""
-
-    offset: int
-    items: tuple[Node, ...]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Mapping:
-    """Keys and values in the order of the file; `keys` holds the place of each key."""
-
-    offset: int
-    values: dict[str, Node]
-    keys: dict[str, int]
-
-
-Node = Scalar | Items | Mapping
-
-
-@dataclass(frozen=True, eq=False)
-class Document:
-    """One parsed file. `mistakes` are problems that did not stop the reading, such as a key given twice."""
-
-    file: str
-    text: str
-    root: Node
-    mistakes: tuple[Problem, ...] = ()
-
-    @cached_property
-    def _line_starts(self) -> list[int]:
-        return [0, *(found.end() for found in _LINE_BREAK.finditer(self.text))]
-
-    def find(self, path: KeyPath) -> tuple[Node, int]:
-        """The deepest node that exists on the way to `path`, and how many steps of the path lead to it."""
-        node = self.root
-        for depth, step in enumerate(path):
-            below = child(node, step)
-            if below is None:
-                return node, depth
-            node = below
-        return node, len(path)
-
-    def problem_at(self, offset: int, key: str, message: str, hint: str | None = None) -> Problem:
-        """A problem at a character offset of the text."""
-        line = bisect_right(self._line_starts, offset)
-        start = self._line_starts[line - 1]
-        end = self._line_starts[line] if line < len(self._line_starts) else len(self.text)
-        shown = self.text[start:end].rstrip("\r\n") if end - start <= MAX_SHOWN_LINE else None
-        return Problem(self.file, line, offset - start + 1, key, message, hint, shown)
-
-    def problem(self, path: KeyPath, message: str, hint: str | None = None, *, at: KeyPath | None = None) -> Problem:
-        """A problem with the value at `path`, shown there or, when `at` is given, at that path's value.
-
-        What does not exist is shown at the deepest parent that does. A path that leads into a scalar (the short
-        form of an object) ends at the scalar.
-        """
-        node, depth = self.find(path)
-        known = path[:depth] if isinstance(node, Scalar) and node.text is not None else path
-        place = node if at is None else self.find(at)[0]
-        return self.problem_at(place.offset, show_path(known), message, hint)
-
-    def problem_with_key(self, path: KeyPath, message: str, hint: str | None = None) -> Problem:
-        """A problem with the key that ends `path` itself, shown at the key."""
-        parent, depth = self.find(path[:-1])
-        step = path[-1]
-        if depth == len(path) - 1 and isinstance(parent, Mapping) and step in parent.keys:
-            return self.problem_at(parent.keys[str(step)], show_path(path), message, hint)
-        return self.problem(path, message, hint)
-
-
-def child(node: Node, step: str | int) -> Node | None:
-    """The value below `node` at a key or an index, None where there is none."""
-    if isinstance(node, Mapping) and isinstance(step, str):
-        return node.values.get(step)
-    if isinstance(node, Items) and isinstance(step, int) and step < len(node.items):
-        return node.items[step]
-    return None
 
 
 def read_document(path: Path) -> Document:
@@ -183,11 +94,10 @@ def _decode(data: bytes, file: str) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        before = data[: error.start].decode(errors="ignore")
-        line_start = max((found.end() for found in _LINE_BREAK.finditer(before)), default=0)
-        line = len(_LINE_BREAK.findall(before)) + 1
+        before = data[: error.start].decode("utf-8-sig", errors="ignore")
+        line, start = line_of(before, len(before))
         message = f"the file is not UTF-8 text: byte 0x{data[error.start]:02x} cannot stand here"
-        problem = Problem(file, line, len(before) - line_start + 1, "", message, "save the file as UTF-8")
+        problem = Problem(file, line, len(before) - start + 1, "", message, "save the file as UTF-8")
         raise ConfigError([problem]) from None
 
 
@@ -231,6 +141,9 @@ class _Composer:
         if not isinstance(event, (ScalarEvent, SequenceStartEvent, MappingStartEvent, AliasEvent)):
             raise self._empty()
         root = self._node(event, 1).node
+        end = self._next()
+        if isinstance(end, DocumentEndEvent) and not end.explicit:
+            self._next()  # text that belongs to no document is an error, not ignored
         if isinstance(root, Scalar) and root.text is None:
             raise self._empty()
         return root
@@ -348,15 +261,14 @@ class _Composer:
                 self._mistake(offset, "the merge key << wants a mapping or a list of mappings")
 
     def _duplicate(self, key: str, offset: int, first: int) -> None:
-        earlier = self._document.problem_at(first, "", "")
-        self._mistake(
-            offset,
-            f"the key {quoted(key)} is given twice",
-            f"it is first given at line {earlier.line}, column {earlier.column}",
-        )
+        if len(self.mistakes) >= MAX_MISTAKES:
+            return  # finding lines takes time
+        line, start = line_of(self._document.text, first)
+        hint = f"it is first given at line {line}, column {first - start + 1}"
+        self._mistake(offset, f"the key {quoted(key)} is given twice", hint)
 
     def _mistake(self, offset: int, message: str, hint: str | None = None) -> None:
-        if len(self.mistakes) < 100:
+        if len(self.mistakes) < MAX_MISTAKES:
             self.mistakes.append(self._document.problem_at(offset, "", message, hint))
 
 
