@@ -229,7 +229,7 @@ class _Explainer:
         self._not_built = not_built
 
     def __call__(self, detail: ErrorDetails) -> tuple[Problem, KeyPath | None]:
-        """The problem, and the key path that was probably meant when the key is unknown."""
+        """The problem, and the absent key path that was probably meant when the key is unknown."""
         path = detail["loc"]
         if detail["type"] == "extra_forbidden":
             return self._unknown_key(path)
@@ -267,7 +267,8 @@ class _Explainer:
         else:
             hint = f"known here: {', '.join(sorted(known))}"
         problem = self._document.problem_with_key(path, f"unknown key {quoted(key)}", hint)
-        return problem, (*parent, meant) if meant else None
+        taken = meant and self._document.find((*parent, meant))[1] == len(path)
+        return problem, (*parent, meant) if meant and not taken else None
 
     def _homes(self, key: str) -> Iterator[str]:
         """The objects, by key path, in which a key would be right."""

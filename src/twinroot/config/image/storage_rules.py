@@ -112,7 +112,9 @@ def part_labels(config: ImageConfig) -> Iterator[Finding]:
 
 def special_partitions(config: ImageConfig) -> Iterator[Finding]:
     """The ESP is FAT and mounted at /boot/efi; a BIOS boot partition has no file system."""
-    filesystems = {filesystem.device_id: index for index, filesystem in enumerate(config.storage.filesystems)}
+    filesystems: dict[str, int] = {}
+    for number, each in enumerate(config.storage.filesystems):
+        filesystems.setdefault(each.device_id, number)
     for path, partition in partitions_of(config):
         index = filesystems.get(partition.id)
         filesystem = None if index is None else config.storage.filesystems[index]

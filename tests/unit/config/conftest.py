@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from twinroot.config.load import load_image_config
+from twinroot.errors import ConfigError, Problem
+
+ProblemsOf = Callable[[str], list[Problem]]
+
+
+@pytest.fixture
+def problems_of(tmp_path: Path) -> ProblemsOf:
+    """Write a text to a file, load it and give the problems; none when it is right."""
+
+    def load(text: str) -> list[Problem]:
+        path = tmp_path / "config.yaml"
+        path.write_text(text, newline="")
+        try:
+            load_image_config(path)
+        except ConfigError as error:
+            return list(error.problems)
+        return []
+
+    return load
