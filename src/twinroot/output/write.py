@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from twinroot.events import Emit, phase
-from twinroot.output.cosi import OsFacts
+from twinroot.output.cosi import OsFacts, write_cosi_image
 from twinroot.output.disk import DiskPart, convert_raw, write_raw
 from twinroot.output.files import replacing
 from twinroot.output.parts import PartitionContent
@@ -28,7 +28,7 @@ def write_output(
 ) -> None:
     """Write `path`; it appears only when it is complete."""
     if output_format == "cosi":
-        raise SystemExit("later")
+        write_cosi_image(path, disk, contents, found, identity, level=level, emit=emit)
         return
     parts = [DiskPart(content.partition.offset, content.source) for content in contents]
     with replacing(path) as partial:

@@ -1,0 +1,77 @@
+# Twinroot: `make demo` shows it, `make test` proves it. Everything is built once and again only when its inputs change.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+BASE_RPM := build/base/minimal-os.vhdx
+BASE_DEB := build/base/debian.qcow2
+SOURCES := $(shell find src -name '*.py')
+
+.PHONY: help demo test check format setup images bench clean
+
+help:
+	@echo "make demo    build the base images and the example A/B image, show it, boot it"
+	@echo "make test    everything: lint, types, layers, unit, tool and VM tests"
+	@echo "make check   the quick part of it: lint, types, layers, unit tests"
+	@echo "make images  only the base images and the package repository"
+	@echo "make bench   speed and memory, each figure beside its limit"
+	@echo "make format  format the code"
+	@echo "make clean   remove what was built"
+
+build/.packages: packages.txt
+	@mkdir -p build
+	@missing=$$(grep -v '^#' packages.txt | while read -r name; do \
+	    dpkg-query -W -f '$${db:Status-Abbrev}' "$$name" 2>/dev/null | grep -q '^ii' || echo "$$name"; done); \
+	if [ -n "$$missing" ]; then \
+	    echo "Installing system packages:" $$missing; \
+	    $(SUDO) apt-get update -q && \
+	    $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; \
+	fi
+	@touch $@
+
+$(VENV)/.ready: requirements.txt pyproject.toml | build/.packages
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+setup: build/.packages $(VENV)/.ready
+
+# The script looks at its own inputs and does nothing when they did not change.
+images: setup
+	@$(BIN)/python distro-rpm/build.py all --output build
+
+out/image.cosi: examples/ab-image.yaml $(SOURCES) | images
+	@mkdir -p out
+	$(BIN)/imagecustomizer --build-dir build/customize \
+	    --image-file $(BASE_RPM) --config-file examples/ab-image.yaml \
+	    --rpm-source build/repo/RPMS --disable-base-image-rpm-repos \
+	    --output-image-format cosi --output-image-file $@
+
+demo: images out/image.cosi
+	$(BIN)/twinroot inspect out/image.cosi
+	$(BIN)/twinroot boot out/image.cosi --until "testimage login:" --timeout 600
+	@echo "The image booted to its login prompt. Try it yourself: $(BIN)/twinroot boot out/image.cosi"
+
+lint: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+check: lint
+	@$(BIN)/pytest -q tests/unit
+
+test: lint images
+	@$(BIN)/pytest
+
+format: setup
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: images
+	@$(BIN)/python bench/run.py
+
+clean:
+	rm -rf build out

@@ -1,0 +1,49 @@
+"""`twinroot boot`: start an image in QEMU, for a person at the console or for a script that waits for a text."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from twinroot.cli.arguments import add_global_flags
+from twinroot.cli.frame import run_command
+from twinroot.events import Emit
+
+DEFAULT_TIMEOUT = 300.0
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags of `boot`."""
+    parser.add_argument("image", type=Path, metavar="IMAGE", help="a COSI file or a disk image; it is not changed")
+    parser.add_argument("--until", metavar="TEXT", help="end well as soon as the serial console shows this text")
+    parser.add_argument(
+        "--timeout", type=float, default=DEFAULT_TIMEOUT, metavar="S",
+        help=f"with --until: give up after this many seconds (default: {DEFAULT_TIMEOUT:.0f})",
+    )  # fmt: skip
+    parser.add_argument("--memory", type=int, default=2048, metavar="MIB", help="memory in MiB (default: 2048)")
+    parser.add_argument("--network", action="store_true", help="give the machine a network card with access outside")
+    add_global_flags(parser, top=False)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Boot; the exit code."""
+    return run_command(arguments, "the image did not boot", lambda emit: _boot(arguments, emit))
+
+
+def _boot(arguments: argparse.Namespace, emit: Emit) -> None:
+    from twinroot.output.bootable import bootable_disk
+    from twinroot.vm.boot import boot_interactive, boot_until
+    from twinroot.vm.machine import Options
+
+    options = Options(memory_mib=arguments.memory, network=arguments.network)
+    with tempfile.TemporaryDirectory(prefix="twinroot-boot-") as scratch:
+        disk = bootable_disk(arguments.image, Path(scratch), emit)
+        if arguments.until is None:
+            boot_interactive(disk.path, disk.qemu_format, options=options)
+            return
+        boot_until(
+            disk.path, disk.qemu_format, arguments.until, arguments.timeout,
+            on_line=lambda line: print(line, file=sys.stderr), options=options,
+        )  # fmt: skip

@@ -1,0 +1,42 @@
+"""`twinroot`: the project's own command line. Each sub-command is a module of this package."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from twinroot import __version__
+from twinroot.cli import boot, convert, customize, inspect, verify
+from twinroot.cli.arguments import Parser, add_global_flags
+
+_COMMANDS = (
+    ("customize", "make an image from a base image and a configuration", customize),
+    ("inspect", "show what is in a COSI file or a disk image", inspect),
+    ("verify", "check a COSI file against every rule and every hash", verify),
+    ("convert", "turn a COSI file or a disk image into another format", convert),
+    ("boot", "start a COSI file or a disk image in a virtual machine", boot),
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit code (2 for a wrong command line)."""
+    arguments = build_parser().parse_args(argv)
+    return int(arguments.run(arguments))
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    parser = Parser(prog="twinroot", description="Build deployable Linux OS images, look into them, and boot them.")
+    parser.add_argument("--version", action="version", version=__version__)
+    add_global_flags(parser, top=True)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
+    for name, summary, module in _COMMANDS:
+        command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        module.add_flags(command)
+        command.set_defaults(run=module.run)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

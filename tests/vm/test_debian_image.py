@@ -1,0 +1,66 @@
+"""A Debian base image, repartitioned with a /boot of its own, customised with apt, and booted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.images import BASE_DEB, built, customize
+
+from twinroot.vm.machine import Machine
+
+pytestmark = [pytest.mark.vm, pytest.mark.images]
+
+_CONFIG = """
+storage:
+  bootType: efi
+  disks:
+    - partitionTableType: gpt
+      maxSize: 4G
+      partitions:
+        - {id: esp, type: esp, size: 64M}
+        - {id: boot, type: xbootldr, size: 300M}
+        - {id: root, size: grow}
+  filesystems:
+    - {deviceId: esp, type: fat32, mountPoint: {path: /boot/efi, options: umask=0077}}
+    - {deviceId: boot, type: ext4, mountPoint: /boot}
+    - {deviceId: root, type: ext4, mountPoint: {path: /, idType: uuid}}
+os:
+  bootloader: {resetType: hard-reset}
+  hostname: debbie
+  kernelCommandLine:
+    extraCommandLine: [console=ttyS0, "greeting=hello world"]
+  packages:
+    install: [lsof, openssh-server]
+    remove: [less]
+  services:
+    enable: [ssh]
+    disable: [apt-daily.timer]
+"""
+
+
+def test_customised_debian_boots(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    base = built(BASE_DEB)
+    config.write_text(_CONFIG)
+    image = tmp_path / "debian.raw"
+    done = customize(config, base, image, tmp_path / "build")
+    assert done.code == 0, done.stderr
+    with Machine(image, "raw", log_file=tmp_path / "console.log") as machine:
+        console = machine.console
+        console.login()
+        assert console.run("systemctl is-system-running --wait", timeout=300).output.strip() == "running"
+        assert console.check("hostname").strip() == "debbie"
+        assert console.check("cat /proc/cmdline").strip().endswith('console=ttyS0 "greeting=hello world"')
+        assert console.check("findmnt -no FSTYPE / /boot/efi; findmnt -no TARGET /boot").split() == [
+            "ext4",
+            "vfat",
+            "/boot",
+        ]
+        assert console.check("systemctl is-active ssh").strip() == "active"
+        assert console.run("systemctl is-enabled apt-daily.timer").output.strip() == "disabled"
+        console.check("dpkg -s lsof openssh-server")
+        assert "ok installed" not in console.run("dpkg-query -W -f '${Status}' less").output
+        # apt's lists and packages stayed outside the image, and services may start again.
+        assert console.check("find /var/cache/apt /var/lib/apt/lists -type f -size +0 | wc -l").strip() == "0"
+        assert console.run("test -e /usr/sbin/policy-rc.d").code == 1
