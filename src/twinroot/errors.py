@@ -123,7 +123,7 @@ class MachineError(TwinrootError):
     """
 
     def __init__(self, message: str, console: str = "", *, where: str | None = None, hint: str | None = None) -> None:
-        last = console.strip().splitlines()[-30:]
+        last = [line for line in console.splitlines() if line.strip()][-30:]
         shown = "".join(f"\n  | {line}" for line in last)
         super().__init__(f"{message}{shown}", where=where, hint=hint)
         self.console = console

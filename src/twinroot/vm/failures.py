@@ -35,7 +35,11 @@ _TABLE: tuple[tuple[str, str, str], ...] = (
         "Secure Boot refused the next step of the boot chain",
         "sign it with a key that shim trusts, or boot without Secure Boot",
     ),
-    (r"Start PXE over IPv", "the firmware found nothing to boot on the disk and tries the network", _NO_LOADER),
+    (
+        r"^>>Start (?:PXE|HTTP Boot) over IPv",
+        "the firmware found nothing to boot on the disk and tries the network",
+        _NO_LOADER,
+    ),
     (
         r"^No bootable device\.|^Boot failed: not a bootable disk",
         "the BIOS found nothing to boot",

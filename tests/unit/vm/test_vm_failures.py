@@ -22,6 +22,7 @@ from twinroot.vm.failures import find_failure
         ("error: bad shim signature.", "next step of the boot chain"),
         ("Verification failed: (0x1A) Security Violation", "next step of the boot chain"),
         (">>Start PXE over IPv4.", "tries the network"),
+        (">>Start HTTP Boot over IPv4.....", "tries the network"),
         ("No bootable device.", "BIOS found nothing to boot"),
         ("grub> ", "GRUB found no configuration"),
         ("grub rescue> ", "modules"),
