@@ -184,6 +184,18 @@ def backup_offset(table: Table) -> int:
     return (table.sectors - 1 - table.array_sectors) * table.sector_size
 
 
+def has_protective_mbr(start: bytes) -> bool:
+    """Whether the first sector of a disk is a protective MBR; FormatError if it is an MBR with its own partitions."""
+    return _check_mbr(start[:512])
+
+
+def region_length(start: bytes, sector_size: int) -> int:
+    """Where the entry array ends, in bytes, according to the primary header in the (valid) start of a disk."""
+    fields = _HEADER.unpack_from(start, sector_size)
+    entries_lba, count, size = fields[10:13]
+    return int(entries_lba * sector_size + count * size)
+
+
 def _check_mbr(mbr: bytes) -> bool:
     """True for a protective MBR, False for none at all; FormatError for an MBR with partitions of its own."""
     if len(mbr) < 512 or mbr[510:512] != b"\x55\xaa":

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import zstandard
 
 from twinroot.errors import FormatError
-from twinroot.formats.zstd_frames import available_threads, is_zero
+from twinroot.formats.zstd_frames import MIN_WINDOW_LOG, available_threads, is_zero
 from twinroot.units import KIB, MIB
 
 # What a decoder accepts when the metadata do not say (ZSTD_WINDOWLOG_LIMIT_DEFAULT; COSI spec 3.9).
@@ -34,6 +34,18 @@ _GRAIN = 64 * KIB
 # Frames this short that turn out to be zeros are remembered and not decoded again.
 _SHORT = 4 * KIB
 _CUT_OFF = "the compressed data is cut off"
+
+
+# What the library can do at most (ZSTD_WINDOWLOG_MAX on 64-bit machines).
+_LARGEST_WINDOW_LOG = 31
+
+
+class WindowError(FormatError):
+    """A frame asks for a larger window than is allowed."""
+
+
+class LengthError(FormatError):
+    """The contents are longer or shorter than they should be."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +82,8 @@ def decompress(
     `length` is what the output must amount to. Raises FormatError for damage, a window beyond `max_window_log`, data
     that is no zstd frame, and too much or too little output.
     """
+    if max_window_log > _LARGEST_WINDOW_LOG:
+        raise WindowError(f"may need a window of 2^{max_window_log} bytes, more than zstd supports")
     decoder = _Decoder(_Input(iter(chunks)), max_window_log)
     offset = 0
     zeros = bytes(_GRAIN)
@@ -78,14 +92,14 @@ def decompress(
         for part in _parallel(decoder, pool, workers):
             size = part if isinstance(part, int) else len(part)
             if offset + size > length:
-                raise FormatError(f"decompresses to more than the {length} bytes it should have")
+                raise LengthError(f"decompresses to more than the {length} bytes it should have")
             if isinstance(part, int):
                 yield Piece(offset, part, None)
             else:
                 yield from _pieces(part, offset, zeros)
             offset += size
     if offset != length:
-        raise FormatError(f"decompresses to {offset} bytes instead of {length}")
+        raise LengthError(f"decompresses to {offset} bytes instead of {length}")
 
 
 def parse_frame_header(head: bytes, max_window_log: int) -> FrameHeader:
@@ -109,7 +123,7 @@ def parse_frame_header(head: bytes, max_window_log: int) -> FrameHeader:
         base = 1 << (10 + (head[5] >> 3))
         window = base + (base >> 3) * (head[5] & 7)
     if window > 1 << max_window_log:
-        raise FormatError(f"a zstd frame needs a window of {window} bytes, more than 2^{max_window_log}")
+        raise WindowError(f"a zstd frame needs a window of {window} bytes, more than 2^{max_window_log}")
     return FrameHeader(size, window, length if content else None, bool(descriptor & 0x04))
 
 
@@ -146,6 +160,7 @@ class _Decoder:
     def __init__(self, source: _Input, max_window_log: int) -> None:
         self._input = source
         self._max_window_log = max_window_log
+        self._max_window = 1 << max(max_window_log, MIN_WINDOW_LOG)
         self._local = threading.local()
         self._known_zeros: dict[bytes, int] = {}
 
@@ -199,7 +214,7 @@ class _Decoder:
             yield self._input.take(4)
 
     def _stream(self, parts: Iterable[bytes]) -> Iterator[bytes]:
-        decoder = zstandard.ZstdDecompressor(max_window_size=1 << self._max_window_log).decompressobj()
+        decoder = zstandard.ZstdDecompressor(max_window_size=self._max_window).decompressobj()
         try:
             for part in parts:
                 if output := decoder.decompress(part):
@@ -212,7 +227,7 @@ class _Decoder:
     def _whole(self, frame: bytes, content: int) -> _Part:
         """Runs in a worker: decode one complete frame."""
         if not hasattr(self._local, "decoder"):
-            self._local.decoder = zstandard.ZstdDecompressor(max_window_size=1 << self._max_window_log)
+            self._local.decoder = zstandard.ZstdDecompressor(max_window_size=self._max_window)
         try:
             output: bytes = self._local.decoder.decompress(frame) if content else b""
         except zstandard.ZstdError as error:

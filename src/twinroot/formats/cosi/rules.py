@@ -138,6 +138,10 @@ def _specified(metadata: model.Metadata, raw: dict[str, Any], strict: bool) -> I
     """What specification and schema demand and the reference reader does not: errors if strict, else warnings."""
     for rule, where, message in (*_spec_files(metadata), *_spec_root(metadata, raw), *_spec_disk(metadata)):
         yield Finding(rule, where, message, error=strict)
+    for index, filesystem in enumerate(metadata.images):
+        if filesystem.verity and filesystem.verity.image.path == filesystem.image.path:
+            message = "the hash tree lies behind the data, which other readers cannot open"
+            yield Finding("3.3", f"$.images[{index}].verity.image", message, error=False)
     if metadata.version > model.CURRENT:
         message = (
             f"version {metadata.version[0]}.{metadata.version[1]} is newer than 1.2, its additions are not checked"
@@ -159,8 +163,6 @@ def _spec_files(metadata: model.Metadata) -> Iterator[tuple[str, str, str]]:
         verity = filesystem.verity
         if verity and not (_ROOTHASH.fullmatch(verity.roothash) and len(verity.roothash) in _HASH_LENGTHS):
             yield "3.3", f"{where}.verity.roothash", "is not a hash in hexadecimal digits"
-        if verity and verity.image.path == filesystem.image.path:
-            yield "3.3", f"{where}.verity.image", "an inline hash tree cannot be expressed in COSI 1.2"
     for fs_uuid in _repeated(fs.fs_uuid for fs in metadata.images if fs.fs_uuid):
         yield "X3", "$.images", f"two filesystems have the UUID '{fs_uuid}'"
     esps = sum(fs.part_type == ESP for fs in metadata.images)

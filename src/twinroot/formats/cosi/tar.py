@@ -128,7 +128,7 @@ def _size(block: bytes, offset: int) -> int:
         raise FormatError(f"the tar header at byte {offset} is damaged, its checksum is wrong")
     field = block[_SIZE_AT]
     size = int.from_bytes(field[1:], "big") if field[0] == 0x80 else _octal(field)
-    if size is None or size >= 2**63:
+    if size is None or size >= 2**62:
         raise FormatError(f"the tar header at byte {offset} has an impossible size")
     return size
 

@@ -1,0 +1,269 @@
+"""Checks a COSI file against every rule of the format, contents included.
+
+Nothing is taken on trust: the archive's structure down to its padding bytes (rules T of the COSI spec), the metadata
+in strict mode (S, V, G, SCHEMA) with the integrity value that our own writer adds (`metadata`), and every image:
+size, SHA-384, window, decompressed length, the partition table and how it fits the regions (C, G, P, R, D, section
+6). In a file that we wrote, any changed byte before the end of the archive is therefore found. Bytes behind the end
+marker are somebody else's (T4) and not looked at.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+from twinroot.errors import FormatError
+from twinroot.formats import gpt
+from twinroot.formats.cosi import metadata as documents
+from twinroot.formats.cosi import model, tar
+from twinroot.formats.cosi.model import Finding, ImageFile, Metadata
+from twinroot.formats.cosi.reader import metadata_text, pread
+from twinroot.formats.cosi.writer import MARKER, METADATA
+from twinroot.formats.zstd_reader import DEFAULT_WINDOW_LOG, LengthError, WindowError, decompress
+from twinroot.units import MIB
+
+_STEP = MIB
+_MAX_GPT = 16 * MIB
+_ARCHIVE = "archive"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was found. `metadata` is None if it could not be read."""
+
+    metadata: Metadata | None
+    findings: tuple[Finding, ...]
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """What makes the file invalid."""
+        return tuple(finding for finding in self.findings if finding.error)
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """What is unwise or unusual, but allowed."""
+        return tuple(finding for finding in self.findings if not finding.error)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the file is valid."""
+        return not self.errors
+
+
+@dataclass
+class _Check:
+    """One run: what is read from, what was found so far, and how far we are."""
+
+    read_at: tar.ReadAt
+    progress: Callable[[int], None]
+    threads: int | None
+    found: list[Finding] = field(default_factory=list)
+    done: int = 0
+
+    def error(self, rule: str, where: str, message: str) -> None:
+        self.found.append(Finding(rule, where, message))
+
+    def warning(self, rule: str, where: str, message: str) -> None:
+        self.found.append(Finding(rule, where, message, error=False))
+
+
+def verify_cosi(
+    path: Path, *, progress: Callable[[int], None] = lambda _done: None, threads: int | None = None
+) -> Report:
+    """Check a local file. `progress` gets the bytes of images read, at most the file's size.
+
+    Damage of any kind is in the report, not raised; raises OSError as open(2) and read(2) do.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return verify(lambda offset, size: pread(fd, offset, size), progress=progress, threads=threads)
+    finally:
+        os.close(fd)
+
+
+def verify(
+    read_at: tar.ReadAt, *, progress: Callable[[int], None] = lambda _done: None, threads: int | None = None
+) -> Report:
+    """Like `verify_cosi`, through any function that reads at offsets."""
+    check = _Check(read_at, progress, threads)
+    members = _archive(check)
+    metadata = _document(check, members)
+    if metadata is not None:
+        _order(check, members, metadata)
+        gpt_data = _images(check, {member.name: member for member in members}, metadata)
+        if metadata.disk is not None and gpt_data is not None:
+            _table(check, metadata, metadata.disk, gpt_data)
+    return Report(metadata, tuple(check.found))
+
+
+def _archive(check: _Check) -> list[tar.Member]:
+    """The members, with the rules that hold for any of them."""
+    members: list[tar.Member] = []
+    try:
+        for member in tar.walk(check.read_at):
+            members.append(member)
+    except FormatError as error:
+        check.error("T2", _ARCHIVE, error.message)
+    else:
+        if check.read_at(members[-1].end if members else 0, len(tar.END)) != tar.END:
+            check.error("T3", _ARCHIVE, "does not end with two blocks of zeros")
+    seen: set[str] = set()
+    for member in members:
+        if member.name in seen:
+            check.error("T6", member.name, "appears twice in the archive")
+        seen.add(member.name)
+        if member.raw_name.startswith(("./", "/")):
+            check.error("T5", member.raw_name, "must not begin with './' or '/'")
+        if not member.tidy_checksum:
+            check.error("T2", member.name, "has a header checksum in an unusual form")
+        padding = check.read_at(member.data + member.size, member.end - member.data - member.size)
+        if any(padding):
+            check.error("T2", member.name, "is padded with something else than zeros")
+    return members
+
+
+def _document(check: _Check, members: list[tar.Member]) -> Metadata | None:
+    """The metadata in strict mode, with its integrity value."""
+    member = next((member for member in members if member.name == METADATA), None)
+    if member is None:
+        check.error("O7", _ARCHIVE, "has no metadata.json")
+        return None
+    try:
+        text = metadata_text(check.read_at, member)
+    except FormatError as error:
+        check.error("O7", METADATA, error.message)
+        return None
+    inspection = documents.inspect(text, strict=True)
+    check.found += inspection.findings
+    problem = documents.integrity_problem(text, required=member.owner == documents.INTEGRITY_OWNER)
+    if problem:
+        check.error("INTEGRITY", METADATA, problem)
+    return inspection.metadata
+
+
+def _order(check: _Check, members: list[tar.Member], metadata: Metadata) -> None:
+    """Which members there are, and in which order: T7 to T14."""
+    names = [member.name for member in members]
+    images = metadata.image_files()
+    expected = [MARKER, METADATA] if metadata.version >= (1, 2) else [METADATA]
+    region = metadata.gpt_region()
+    expected += [region.image.path] if region else []
+    rules = {MARKER: "T7", METADATA: "T9"}
+    for place, name in enumerate(expected):
+        if names[place : place + 1] != [name]:
+            check.error(rules.get(name, "T10"), name, f"must be member {place + 1} of the archive")
+    if metadata.version >= (1, 2):
+        _marker(check, members)
+        regions = [region.image.path for region in metadata.disk.regions] if metadata.disk else []
+        if [name for name in names if name in set(regions)] != regions:
+            check.error("T12", _ARCHIVE, "the images are not in the order of the regions")
+    for member in members:
+        if member.name in images or member.name in expected:
+            if not member.regular:
+                check.error("T2", member.name, "is not a regular file")
+        else:
+            check.warning("T13", member.name, "is not mentioned in the metadata and will be ignored")
+
+
+def _marker(check: _Check, members: list[tar.Member]) -> None:
+    if check.read_at(0, len(MARKER)) != MARKER.encode():
+        check.error("T8", _ARCHIVE, f"does not begin with the bytes '{MARKER}'")
+    marker = next((member for member in members if member.name == MARKER), None)
+    if marker is not None and marker.size:
+        check.error("T7", MARKER, "must be empty")
+
+
+def _images(check: _Check, members: dict[str, tar.Member], metadata: Metadata) -> bytes | None:
+    """Sizes, hashes and contents of all images; returns the contents of the partition table's."""
+    region = metadata.gpt_region()
+    table: bytes | None = None
+    for path, image in metadata.image_files().items():
+        member = members.get(path)
+        if member is None:
+            check.error("W1", path, "is named in the metadata but missing in the archive")
+            continue
+        if member.size != image.compressed_size:
+            message = f"is {member.size} bytes long, but the metadata say {image.compressed_size}"
+            check.error("3.4", path, message)
+        keep = region is not None and path == region.image.path and image.uncompressed_size <= _MAX_GPT
+        contents = _contents(check, member, image, metadata.max_window_log, keep)
+        table = contents if keep else table
+    return table
+
+
+def _contents(check: _Check, member: tar.Member, image: ImageFile, window_log: int | None, keep: bool) -> bytes | None:
+    """Hash and decompress an image. Returns its contents if they are good and to be kept."""
+    digest = hashlib.sha384()
+    stream = _compressed(check, member, digest.update)
+    kept = bytearray()
+    problem: tuple[str, str] | None = None
+    try:
+        limit = DEFAULT_WINDOW_LOG if window_log is None else window_log
+        for piece in decompress(stream, length=image.uncompressed_size, max_window_log=limit, threads=check.threads):
+            if keep:
+                kept += bytes(piece.length) if piece.data is None else piece.data
+    except WindowError as error:
+        problem = "C3", error.message
+    except LengthError as error:
+        problem = "R4", error.message
+    except FormatError as error:
+        problem = "C1", error.message
+    for _ in stream:  # what the decoder left still belongs to the hash
+        pass
+    if digest.hexdigest() != image.sha384:
+        check.error("C4", image.path, "its SHA-384 is not that of the metadata")
+    elif problem:
+        check.error(problem[0], image.path, problem[1])
+    elif keep:
+        return bytes(kept)
+    return None
+
+
+def _compressed(check: _Check, member: tar.Member, update: Callable[[bytes], None]) -> Iterator[bytes]:
+    end = member.data + member.size
+    for offset in range(member.data, end, _STEP):
+        data = check.read_at(offset, min(_STEP, end - offset))
+        if not data:
+            return
+        update(data)
+        check.done += len(data)
+        check.progress(check.done)
+        yield data
+
+
+def _table(check: _Check, metadata: Metadata, disk: model.Disk, data: bytes) -> None:
+    """The partition table and how the regions fit it: D3 to D6, P1 to P7, G3, G5, section 6."""
+    where = "primary-gpt"
+    try:
+        protective = gpt.has_protective_mbr(data)
+        table = gpt.read_table(io.BytesIO(data), disk.size)
+    except FormatError as error:
+        check.error("D5", where, error.message)
+        return
+    if not protective:
+        check.error("P2", where, "has no protective MBR")
+    if table.sector_size != disk.lba_size:
+        check.error("D4", where, f"has sectors of {table.sector_size} bytes, the metadata say {disk.lba_size}")
+    if len(data) != gpt.region_length(data, table.sector_size):
+        check.error("P1", where, f"is {len(data)} bytes long and does not end with the entry array")
+    regions = {region.number: region for region in metadata.partition_regions() if region.number is not None}
+    partitions = {partition.number: partition for partition in table.partitions}
+    if regions.keys() != partitions.keys():
+        listed, used = (", ".join(map(str, sorted(numbers))) for numbers in (regions, partitions))
+        check.error("D6", where, f"has the partitions {used}, the metadata list {listed}")
+        return
+    for left, right in pairwise(regions):
+        if partitions[left].first_lba > partitions[right].first_lba:
+            check.error("G5", "$.disk.gptRegions", f"partition {right} lies before partition {left} on the disk")
+    types = {filesystem.image.path: filesystem.part_type for filesystem in metadata.images}
+    for number, region in regions.items():
+        path, size = region.image.path, table.size(partitions[number])
+        if region.image.uncompressed_size > size:
+            check.error("R5", path, f"is {region.image.uncompressed_size} bytes long, its partition only {size}")
+        if types.get(path, partitions[number].type_uuid) != partitions[number].type_uuid:
+            check.warning("3.2", path, "has another partition type in the metadata than in the partition table")
