@@ -21,7 +21,7 @@ class CosiCompression(Section):
     """How a COSI file is compressed."""
 
     level: CompressionLevel | None = Field(
-        default=None, description="zstd level, 1 to 22. The default is 9 (22 for `baremetal-image`)."
+        default=None, description="zstd level, 1 to 22. The default is 3 (the peer's is 9)."
     )
 
 

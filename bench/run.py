@@ -1,0 +1,185 @@
+"""`make bench`: speed and memory of the builder, each figure beside its limit, both measured in this one run.
+
+    python bench/run.py [--output bench/results.json]
+
+Absolute times say little on shared machines, so every limit is a ratio against something measured on the same data in
+the same run, or a bound with room to spare. Results go to bench/results.json together with what machine it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from twinroot.formats.cosi.reader import open_cosi
+
+ROOT = Path(__file__).resolve().parent.parent
+BASE = ROOT / "build/base/minimal-os.vhdx"
+RPMS = ROOT / "build/repo/RPMS"
+CONFIG = ROOT / "examples/ab-image.yaml"
+# Work that belongs to the image's own programs, which nobody can make quicker from outside.
+_FOREIGN = ("packages", "initramfs")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured figure. It is met when `value` is at most `limit`."""
+
+    name: str
+    value: float
+    limit: float
+    unit: str
+
+    @property
+    def met(self) -> bool:
+        """Whether the figure keeps its limit."""
+        return self.value <= self.limit
+
+
+@dataclass(frozen=True)
+class Build:
+    """One customisation: wall seconds in all and by phase, peak memory of our own process in MiB."""
+
+    seconds: float
+    phases: dict[str, float]
+    peak_mib: float
+
+    @property
+    def own(self) -> float:
+        """Seconds outside the image's package manager and dracut."""
+        return self.seconds - sum(self.phases.get(name, 0.0) for name in _FOREIGN)
+
+
+def build(config: Path, output: Path, build_dir: Path) -> Build:
+    """Customise the stand-in base image to a COSI file and measure it from outside."""
+    argv = [
+        sys.executable, "-m", "twinroot.cli.imagecustomizer", "--log-format", "json", "--build-dir", build_dir,
+        "--config-file", config, "--image-file", BASE, "--rpm-source", RPMS, "--disable-base-image-rpm-repos",
+        "--output-image-format", "cosi", "--output-image-file", output,
+    ]  # fmt: skip
+    started = time.monotonic()
+    with subprocess.Popen([*map(str, argv)], stderr=subprocess.PIPE, text=True) as process:
+        memory = _PeakMemory(process.pid)
+        assert process.stderr is not None
+        lines = [json.loads(line) for line in process.stderr if line.startswith("{")]
+        code = process.wait()
+    seconds = time.monotonic() - started
+    if code != 0:
+        raise SystemExit(f"the build failed: {lines[-1]['msg'] if lines else 'no output'}")
+    phases = {line["phase"]: line["seconds"] for line in lines if line.get("event") == "phase-finished"}
+    return Build(seconds, phases, memory.stop())
+
+
+class _PeakMemory:
+    """Watches the largest resident size of one process (not of the programs it starts)."""
+
+    def __init__(self, pid: int) -> None:
+        self._path = Path(f"/proc/{pid}/status")
+        self._peak = 0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> float:
+        """End watching; the peak in MiB."""
+        self._ended.set()
+        self._thread.join()
+        return self._peak / 1024
+
+    def _watch(self) -> None:
+        while not self._ended.wait(0.05):
+            try:
+                lines = self._path.read_text().splitlines()
+            except OSError:
+                return
+            for line in lines:
+                if line.startswith("VmHWM:"):
+                    self._peak = max(self._peak, int(line.split()[1]))
+
+
+def compress_with_zstd(cosi: Path, scratch: Path) -> float:
+    """Seconds that `zstd -3 -T0` and one sha384 pass over its output take for the filesystem images of a COSI file.
+
+    The empty partition is left out: zstd would spend most of its time on the zeros of a file that is one hole.
+    """
+    images = []
+    with open_cosi(cosi) as file:
+        for index, filesystem in enumerate(file.metadata.images):
+            image, target = filesystem.image, scratch / f"{index}.img"
+            with target.open("wb") as out:
+                out.truncate(image.uncompressed_size)
+                for piece in file.decompress(image):
+                    if piece.data is not None:
+                        os.pwrite(out.fileno(), piece.data, piece.offset)
+            images.append(target)
+    started = time.monotonic()
+    for path in images:
+        compressed = path.with_suffix(".zst")
+        subprocess.run(["zstd", "-3", "-T0", "-q", "-f", str(path), "-o", str(compressed)], check=True)
+        subprocess.run(["sha384sum", str(compressed)], check=True, stdout=subprocess.DEVNULL)
+    return time.monotonic() - started
+
+
+def larger_config(scratch: Path) -> Path:
+    """The example with root partitions of 40 GiB instead of 4 GiB."""
+    text = CONFIG.read_text().replace("size: 4G", "size: 40G").replace("maxSize: 10G", "maxSize: 82G")
+    path = scratch / "large.yaml"
+    path.write_text(text)
+    return path
+
+
+def measure(scratch: Path) -> tuple[list[Figure], dict[str, Build]]:
+    """Run everything once; the builds by name, and the figures."""
+    warm = build(CONFIG, scratch / "warm.cosi", scratch / "build")
+    small = build(CONFIG, scratch / "small.cosi", scratch / "build")
+    zstd = compress_with_zstd(scratch / "small.cosi", scratch)
+    large = build(larger_config(scratch), scratch / "large.cosi", scratch / "build")
+    again = build(CONFIG, scratch / "small.cosi", scratch / "build")
+    writing = min(small.phases["cosi"], again.phases["cosi"])
+    whole = min(sum(b.phases[name] for name in ("filesystems", "shrink", "cosi")) for b in (small, again))
+    figures = [
+        Figure("images to COSI, against zstd -3 -T0 and sha384", writing / zstd, 1.3, "ratio"),
+        Figure("tree to COSI, against zstd -3 -T0 and sha384", whole / zstd, 1.3, "ratio"),
+        Figure("customise to COSI outside package manager and dracut", min(small.own, again.own), 25.0, "s"),
+        Figure("40 GiB root against 4 GiB root", large.own / min(small.own, again.own), 1.15, "ratio"),
+        Figure("peak memory of our process", max(b.peak_mib for b in (warm, small, large, again)), 300.0, "MiB"),
+    ]
+    return figures, {"warm-up": warm, "4 GiB root": small, "40 GiB root": large, "4 GiB root again": again}
+
+
+def main() -> int:
+    """Measure, print, write the results; 1 when a limit is not kept."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", type=Path, default=ROOT / "bench/results.json")
+    options = parser.parse_args()
+    scratch_root = ROOT / "build"
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=scratch_root) as scratch:
+        figures, builds = measure(Path(scratch))
+    for name, found in builds.items():
+        phases = ", ".join(f"{phase} {seconds:.1f}" for phase, seconds in found.phases.items())
+        print(f"{name}: {found.seconds:.1f} s in all, {found.own:.1f} s of our own ({phases})")
+    print()
+    for figure in figures:
+        verdict = "ok" if figure.met else "NOT MET"
+        print(f"{figure.name:<56} {figure.value:8.2f} {figure.unit:<6} limit {figure.limit:g}   {verdict}")
+    machine = {"cores": os.cpu_count(), "kernel": platform.release(), "python": platform.python_version()}
+    record = {
+        "machine": machine,
+        "figures": [asdict(figure) | {"met": figure.met} for figure in figures],
+        "builds": {name: asdict(found) for name, found in builds.items()},
+    }
+    options.output.write_text(json.dumps(record, indent=2) + "\n")
+    return 0 if all(figure.met for figure in figures) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
