@@ -63,6 +63,9 @@ def make(
     argv += ["-O", ",".join(["none", *features]), "-E", extended, "-U", uuid]
     if label:
         argv += ["-L", label]
+    if "has_journal" in features:
+        # By default the journal lies in the middle of the filesystem, and shrinking would have to move all of it.
+        argv += ["-J", "location=0"]
     if tree:
         argv += ["-d", str(tree)]
     run([*argv, path])
