@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+REPOSITORY = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("TWINROOT_BUILD", REPOSITORY / "build"))
 BASE_RPM = BUILD / "base/minimal-os.vhdx"
 BASE_DEB = BUILD / "base/debian.qcow2"
