@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from twinroot.tools.run import run
@@ -45,3 +46,10 @@ def list_files(path: Path, offset: int) -> list[str]:
     listing = run(["mdir", "-/", "-b", "-i", f"{path}@@{offset}", "::/"], env=_ENV, ok=(0, 1)).stdout
     names = (line.removeprefix("::") for line in listing.splitlines() if line.startswith("::"))
     return sorted(name for name in names if not name.endswith("/"))
+
+
+def free_bytes(path: Path, offset: int) -> int | None:
+    """Free bytes of the filesystem at `offset`, as mdir counts them; None when it does not tell."""
+    listing = run(["mdir", "-i", f"{path}@@{offset}", "::/"], env=_ENV, ok=(0, 1)).stdout
+    found = re.search(r"([\d ]+) bytes free", listing)
+    return int(found.group(1).replace(" ", "")) if found else None

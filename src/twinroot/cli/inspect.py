@@ -1,0 +1,58 @@
+"""`twinroot inspect`: what is in a COSI file or a disk image, for people on a screen and for programs as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TextIO
+
+from twinroot.cli.arguments import add_global_flags
+from twinroot.cli.frame import print_json, run_command
+from twinroot.events import Emit
+
+DEFAULT_WIDTH = 100
+_LEAST_WIDTH, _MOST_WIDTH = 60, 160
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags of `inspect`."""
+    parser.add_argument("image", type=Path, metavar="FILE", help="a COSI file, or a raw, qcow2, vhd, vhdx disk image")
+    parser.add_argument("--json", action="store_true", help="print everything as one JSON object")
+    parser.add_argument("--packages", action="store_true", help="also list the installed packages")
+    add_global_flags(parser, top=False)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Inspect; the exit code."""
+    return run_command(arguments, "the image cannot be inspected", lambda emit: _inspect(arguments, emit))
+
+
+def _inspect(arguments: argparse.Namespace, emit: Emit) -> None:
+    from twinroot.cli.drawing import characters, paint
+    from twinroot.cli.inspect_report import report
+    from twinroot.output.inspect import inspect_image
+    from twinroot.output.inspection import as_json
+
+    found = inspect_image(arguments.image, emit)
+    if arguments.json:
+        print_json(as_json(found))
+        return
+    lines = report(found, screen_width(), characters(sys.stdout.encoding), packages=arguments.packages)
+    color = wants_color(arguments.log_color, sys.stdout)
+    print("\n".join(paint(line, color=color) for line in lines))
+
+
+def screen_width() -> int:
+    """The width of the terminal, within reason; DEFAULT_WIDTH where there is none."""
+    columns = shutil.get_terminal_size((DEFAULT_WIDTH, 24)).columns
+    return min(max(columns, _LEAST_WIDTH), _MOST_WIDTH)
+
+
+def wants_color(choice: str, stream: TextIO) -> bool:
+    """Whether to colour a result: as `--log-color` says, else on a terminal that has not asked for none."""
+    if choice != "auto":
+        return choice == "always"
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

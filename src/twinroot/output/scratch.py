@@ -1,0 +1,20 @@
+"""Scratch space for commands without a build directory."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def large_scratch() -> Iterator[Path]:
+    """A directory for files as large as disks, removed at the end.
+
+    In TMPDIR where that is set, else in /var/tmp, which is on a disk where /tmp may be memory (file-hierarchy(7)).
+    """
+    parent = os.environ.get("TMPDIR") or ("/var/tmp" if os.access("/var/tmp", os.W_OK) else None)
+    with tempfile.TemporaryDirectory(prefix="twinroot-", dir=parent) as directory:
+        yield Path(directory)
