@@ -18,7 +18,7 @@ _VALUED = ("--log-level", "--log-format", "--log-color", "--log-file")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code (80 for a wrong command line)."""
     words = list(sys.argv[1:] if argv is None else argv)
-    arguments = _parser().parse_args(with_command(words))
+    arguments = build_parser().parse_args(with_command(words))
     return int(arguments.run(arguments))
 
 
@@ -36,12 +36,19 @@ def with_command(words: Sequence[str]) -> list[str]:
     return [*words[:index], "customize", *words[index:]]
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = CompatibleParser(prog="imagecustomizer", description="Customise an OS image (part of twinroot).")
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line; `customize` must be named to it."""
+    parser = CompatibleParser(
+        prog="imagecustomizer",
+        description="Customise an OS image (part of twinroot).",
+        epilog="Without a COMMAND, customize is meant; see its flags with: imagecustomizer customize --help",
+    )
     parser.add_argument("--version", action="version", version=__version__)
     add_global_flags(parser, top=True)
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=CompatibleParser)
-    command = commands.add_parser("customize", help="customise a base image (the default)")
+    command = commands.add_parser(
+        "customize", help="customise a base image (the default)", description="Make an image from a base image."
+    )
     customize.add_flags(command)
     command.set_defaults(run=customize.run)
     return parser
