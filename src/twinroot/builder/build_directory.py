@@ -25,6 +25,12 @@ class BuildDirectory:
     scratch: Path
     cache: Path
 
+    def discard_except(self, needed: set[Path]) -> None:
+        """Remove everything from the scratch folder but the files that are still needed and what leads to them."""
+        for entry in self.scratch.iterdir():
+            if not any(path == entry or entry in path.parents for path in needed):
+                remove_tree(entry)
+
 
 @contextmanager
 def open_build_directory(path: Path) -> Iterator[BuildDirectory]:

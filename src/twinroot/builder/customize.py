@@ -63,6 +63,8 @@ def customize(request: CustomizeRequest, emit: Emit) -> None:
             contents = make_partitions(
                 plan.disk, tree, build.scratch, plan.distro, plan.facts.disk.path, plan.identity, emit
             )
+        # What the output is not made of would only be written to disk with it: the tree, usually the base as well.
+        build.discard_except({content.source.path for content in contents})
         write_output(
             request.output_file, request.output_format, plan.disk, contents, found, plan.identity,
             scratch=build.scratch, level=request.compression_level, emit=emit,
