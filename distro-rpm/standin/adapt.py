@@ -24,10 +24,10 @@ _GRUB_CALL = re.compile(
 )
 # Modules built into the EFI images: enough to read any boot file system and run a grub.cfg made by grub2-mkconfig.
 GRUB_MODULES = (
-    "all_video boot btrfs cat chain configfile echo efinet efi_gop efi_uga ext2 fat font fshelp gfxterm gzio halt help"
-    " iso9660 linux loadenv loopback ls lsefi minicmd normal part_gpt part_msdos probe reboot regexp search"
-    " search_fs_file search_fs_uuid search_label serial sleep squash4 terminal test true tpm xfs zstd video"
-).split()
+    "all_video boot btrfs cat chain configfile echo efinet efi_gop efi_uga ext2 fat font fshelp gfxterm gzio halt help",
+    "iso9660 linux loadenv loopback ls lsefi minicmd normal part_gpt part_msdos probe reboot regexp search",
+    "search_fs_file search_fs_uuid search_label serial sleep squash4 terminal test true tpm xfs zstd video",
+)
 _EFI = "/boot/efi/EFI/BOOT"
 
 
@@ -105,17 +105,14 @@ def grub_programs(root: Path) -> Made:
 def grub_images(root: Path) -> Made:
     """The two EFI images of GRUB, as Azure Linux has them: prefix /boot/grub2 on the ESP, and no prefix at all."""
     made: Made = {}
+    modules = " ".join(GRUB_MODULES).split()
     images = {
         f"{_EFI}/grubx64.efi": ("grub2-efi-binary", "/boot/grub2"),
         f"{_EFI}/grubx64-noprefix.efi": ("grub2-efi-binary-noprefix", ""),
     }
     (root / _EFI.lstrip("/")).mkdir(parents=True, exist_ok=True)
     for path, (package, prefix) in images.items():
-        run(
-            ["chroot", root, "grub2-mkimage", "-O", "x86_64-efi", "-p", prefix]
-            + ["-s", "/usr/share/grub/sbat.csv"] * (root / "usr/share/grub/sbat.csv").exists()
-            + ["-o", path, *GRUB_MODULES]
-        )
+        run(["chroot", root, "grub2-mkimage", "-O", "x86_64-efi", "-p", prefix, "-o", path, *modules])
         made[path] = package
     return made | {"/boot/efi": "filesystem", "/boot/efi/EFI": "filesystem", _EFI: "filesystem"}
 
@@ -173,9 +170,8 @@ def overlay(root: Path) -> Made:
     for source in sorted(path for path in FILES.rglob("*") if path.is_file()):
         package, *parts = source.relative_to(FILES).parts
         path = "/" + "/".join(parts)
+        # A directory that only this file needs goes with it.
+        made |= {str(parent): package for parent in Path(path).parents if not (root / str(parent).lstrip("/")).exists()}
         write(root, path, source.read_text(), 0o755 if source.stat().st_mode & 0o100 else 0o644)
         made[path] = package
-        for parent in list(Path(path).parents)[:2]:
-            if parent.suffix == ".d" or parent.name == package:
-                made.setdefault(str(parent), package)
     return made

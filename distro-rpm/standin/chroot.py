@@ -24,7 +24,7 @@ mount -t tmpfs tmpfs "$root/tmp"
 def run_inside(
     root: Path, argv: Sequence[str], *, over: Mapping[str, Path] | None = None, devices: Sequence[str] = ()
 ) -> Result:
-    """Run a program in the root. `over` shows host files in place of files inside; `devices` get empty files in /dev."""
+    """Run a program in the root. `over` shows host files in place of those inside; `devices` become empty files."""
     lines = [f"root={shlex.quote(str(root))}", _ENTER]
     lines += [f'touch "$root"{shlex.quote(path)}' for path in devices]
     lines += [

@@ -9,30 +9,35 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+
+def _words(*lines: str) -> tuple[str, ...]:
+    return tuple(word for line in lines for word in line.split())
+
+
 SUITE = "bookworm"
 FILESYSTEM = "filesystem"
 SETUP = "setup"
 DROP = ""  # As an owner: the file goes into no package.
 
 # Everything the repository offers, dependencies aside.
-WANTED = (
-    "linux-image-cloud-amd64 dracut grub-efi-amd64-bin grub2-common shim-signed efibootmgr"
-    " systemd systemd-sysv systemd-resolved systemd-timesyncd systemd-boot systemd-boot-efi"
-    " dbus udev util-linux login passwd libpam-systemd kmod procps hostname"
-    " bash coreutils findutils diffutils grep sed gawk tar gzip zstd xz-utils unzip cpio file less jq bc"
-    " rpm dnf ca-certificates curl sudo vim lsof python3 squashfs-tools sqlite3"
-    " iproute2 iputils-ping iptables netplan.io openssh-client openssh-server auditd tpm2-tools"
-    " mdadm cryptsetup-bin dmsetup e2fsprogs xfsprogs btrfs-progs dosfstools fdisk gdisk parted"
-).split()
+WANTED = _words(
+    "linux-image-cloud-amd64 dracut grub-efi-amd64-bin grub2-common shim-signed efibootmgr systemd",
+    "systemd-sysv systemd-resolved systemd-timesyncd systemd-boot systemd-boot-efi dbus udev util-linux",
+    "login passwd libpam-systemd kmod procps hostname bash coreutils findutils diffutils grep sed gawk",
+    "tar gzip zstd xz-utils unzip cpio file less jq bc rpm dnf ca-certificates curl sudo vim lsof python3",
+    "squashfs-tools sqlite3 iproute2 iputils-ping iptables netplan.io openssh-client openssh-server",
+    "auditd tpm2-tools mdadm cryptsetup-bin dmsetup e2fsprogs xfsprogs btrfs-progs dosfstools fdisk gdisk",
+    "parted",
+)
 
 # Debian's own machinery, which an RPM system does not have.
 DROPPED = frozenset(
-    (
-        "adduser apt base-passwd debconf debian-archive-keyring dirmngr dpkg gnupg-l10n gpg-wks-client gpg-wks-server"
-        " init-system-helpers libapt-pkg6.0 libdebconfclient0 linux-base linux-image-cloud-amd64 mawk runit-helper"
-        " sensible-utils shim-helpers-amd64-signed shim-signed shim-signed-common shim-unsigned ucf usr-is-merged usrmerge"
-        " grub-efi-amd64-signed mokutil"
-    ).split()
+    _words(
+        "adduser apt base-passwd debconf debian-archive-keyring dirmngr dpkg gnupg-l10n gpg-wks-client",
+        "gpg-wks-server init-system-helpers libapt-pkg6.0 libdebconfclient0 linux-base",
+        "linux-image-cloud-amd64 mawk runit-helper sensible-utils shim-helpers-amd64-signed shim-signed",
+        "shim-signed-common shim-unsigned ucf usr-is-merged usrmerge grub-efi-amd64-signed mokutil",
+    )
 )
 
 # Debian name -> RPM name. Several Debian packages may become one RPM; the first one here gives the version.
@@ -145,6 +150,7 @@ PLACED: tuple[tuple[str, str], ...] = (
     ("/var/log/lastlog", DROP),
     ("/var/log/faillog", DROP),
     ("/var/log/apt*", DROP),
+    ("/var/log/runit*", DROP),
     ("/run/*", DROP),
     ("/etc/audit/audit.rules", "audit"),
     ("/etc/ca-certificates.conf", "ca-certificates"),
@@ -227,15 +233,15 @@ EXTRAS: Mapping[str, Extra] = {
 }
 
 # The minimal base image: what a small Azure Linux image has, by RPM name. Dependencies come by themselves.
-MINIMAL_OS = (
-    "filesystem standin-release bash coreutils util-linux shadow-utils systemd systemd-udev systemd-pam systemd-resolved"
-    " dbus kernel dracut grub2 grub2-efi-binary shim rpm python3-dnf ca-certificates"
-    " e2fsprogs dosfstools kmod procps-ng hostname findutils grep sed gawk tar gzip zstd cpio less"
-).split()
+MINIMAL_OS = _words(
+    "filesystem standin-release bash coreutils util-linux shadow-utils systemd systemd-udev systemd-pam",
+    "systemd-resolved dbus kernel dracut grub2 grub2-efi-binary shim rpm python3-dnf ca-certificates",
+    "e2fsprogs dosfstools kmod procps-ng hostname findutils grep sed gawk tar gzip zstd cpio less ncurses-base",
+)
 
 # The Debian base image, dependencies aside.
-DEBIAN = (
-    "linux-image-cloud-amd64 initramfs-tools zstd grub-efi-amd64-bin grub-efi-amd64-signed grub2-common shim-signed"
-    " systemd systemd-sysv systemd-resolved dbus udev libpam-systemd util-linux login passwd kmod procps hostname"
-    " e2fsprogs dosfstools less ca-certificates"
-).split()
+DEBIAN = _words(
+    "linux-image-cloud-amd64 initramfs-tools zstd grub-efi-amd64-bin grub-efi-amd64-signed grub2-common",
+    "shim-signed systemd systemd-sysv systemd-resolved dbus udev libpam-systemd util-linux login passwd",
+    "kmod procps hostname e2fsprogs dosfstools less ca-certificates",
+)

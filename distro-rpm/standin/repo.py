@@ -75,13 +75,12 @@ def _debian_root(output: Path) -> Path:
 
 
 def _packages(tree: Path) -> tuple[list[RpmPackage], int]:
-    """The RPMs to make, with their files; and the newest time of a file that came from Debian, seconds."""
+    """The RPMs to make, with their files; and the time that later files are set to, seconds."""
     debian = dpkg.read(tree)
     names = {name: rpm_name(name, RENAMED, DROPPED) for name in debian}
-    packaged = {path for package in debian.values() for path in package.files}
-    epoch = int(os.environ.get("SOURCE_DATE_EPOCH") or 0) or max(
-        entry.mtime for entry in scan(tree) if entry.path in packaged and not entry.is_dir
-    )
+    # Copyright files are never changed by an installation; the newest one dates the set of packages.
+    newest = max(entry.mtime for entry in scan(tree) if entry.path.endswith("/copyright"))
+    epoch = int(os.environ.get("SOURCE_DATE_EPOCH") or newest)
     accounts = _account_scripts(tree)
     made = adapt(tree)
     entries = scan(tree)

@@ -35,7 +35,7 @@ def scan(root: Path) -> list[Entry]:
     found = []
     for path in _walk(str(root)):
         status = os.lstat(path)
-        link = os.readlink(path) if stat.S_ISLNK(status.st_mode) else None
+        link = str(Path(path).readlink()) if stat.S_ISLNK(status.st_mode) else None
         inside = path[len(str(root)) :]
         user, group = users.get(status.st_uid, "root"), groups.get(status.st_gid, "root")
         found.append(Entry(inside, status.st_mode, user, group, link, int(status.st_mtime)))
