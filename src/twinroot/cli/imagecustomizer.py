@@ -7,10 +7,9 @@ import sys
 from collections.abc import Sequence
 
 from twinroot import __version__
-from twinroot.cli import customize
+from twinroot.cli import convert, customize
 from twinroot.cli.arguments import CompatibleParser, add_global_flags
 
-_COMMANDS = ("customize",)
 # Global flags that take a value, which must not be mistaken for a sub-command.
 _VALUED = ("--log-level", "--log-format", "--log-color", "--log-file")
 
@@ -51,6 +50,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     customize.add_flags(command)
     command.set_defaults(run=customize.run)
+    command = commands.add_parser("convert", help="turn an image into another format")
+    convert.add_compatible_flags(command)
+    command.set_defaults(run=convert.run_compatible)
     return parser
 
 

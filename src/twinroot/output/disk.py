@@ -37,13 +37,25 @@ def write_raw(path: Path, table: gpt.Table, parts: Sequence[DiskPart], progress:
     with path.open("wb") as disk:
         disk.truncate(table.disk_size)
         for part in parts:
-            with part.source.opened() as reader, part.source.path.open("rb") as source:
-                for start, end in reader.extents():
-                    _copy(source.fileno(), part.source.offset + start, disk.fileno(), part.offset + start, end - start)
-                    done += end - start
-                    progress(done)
+            done += copy_data(part.source, disk.fileno(), part.offset)
+            progress(done)
         os.pwrite(disk.fileno(), gpt.primary_bytes(table), 0)
         os.pwrite(disk.fileno(), gpt.backup_bytes(table), gpt.backup_offset(table))
+
+
+def copy_data(source: FileRegion, target: int, offset: int) -> int:
+    """Copy what is not a hole to `offset` of an open file; returns how many bytes that were."""
+    done = 0
+    with source.opened() as reader, source.path.open("rb") as file:
+        for start, end in reader.extents():
+            _copy(file.fileno(), source.offset + start, target, offset + start, end - start)
+            done += end - start
+    return done
+
+
+def qemu_target(disk_format: str) -> tuple[str, str | None]:
+    """qemu's name of one of DISK_FORMATS, and its options; a fixed VHD is made from a raw disk."""
+    return _CONVERTED.get(disk_format, ("raw", None))
 
 
 def convert_raw(

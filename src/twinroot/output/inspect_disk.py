@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from twinroot.base.boot_files import read_boot
 from twinroot.base.facts import BaseFacts, read_facts
 from twinroot.base.image import DiskImage, RawDisk, open_raw
 from twinroot.base.installed import installed_packages, package_format
+from twinroot.base.release_file import image_id
 from twinroot.base.usage import used_bytes
 from twinroot.distro.distro import parse_os_release
 from twinroot.errors import CommandError, InputError, TwinrootError
@@ -20,9 +20,6 @@ from twinroot.formats import gpt
 from twinroot.output.inspection import BootSummary, DiskFacts, Gap, Inspection, OsSummary, PartitionFacts
 from twinroot.tools import blkid
 from twinroot.units import MIB
-
-RELEASE_FILE = "/etc/image-customizer-release"
-_IMAGE_ID = re.compile(r'^IMAGE_UUID="?([0-9a-fA-F-]{36})"?\s*$', re.MULTILINE)
 
 
 def inspect_disk(image: DiskImage, scratch: Path, emit: Emit) -> Inspection:
@@ -63,13 +60,6 @@ def gaps(table: gpt.Table, smallest: int = MIB) -> tuple[Gap, ...]:
         position = table.offset(partition) + table.size(partition)
     found.append(Gap(position, end - position))
     return tuple(gap for gap in found if gap.size >= smallest)
-
-
-def image_id(facts: BaseFacts) -> str | None:
-    """The image id that a customisation wrote into the image; None when there is none."""
-    text = (facts.read(RELEASE_FILE) or b"").decode("utf-8", "replace")
-    found = _IMAGE_ID.search(text)
-    return found.group(1).lower() if found else None
 
 
 def _opened(image: DiskImage, scratch: Path, emit: Emit) -> RawDisk:

@@ -1,0 +1,63 @@
+"""`twinroot verify`: a COSI file against every rule of its format and every hash in it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from twinroot.cli.arguments import add_global_flags
+from twinroot.cli.frame import print_json, run_command
+from twinroot.events import Emit
+
+if TYPE_CHECKING:
+    from twinroot.formats.cosi.check import Report
+    from twinroot.formats.cosi.model import Finding
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags of `verify`."""
+    parser.add_argument("image", type=Path, metavar="FILE", help="a COSI file")
+    parser.add_argument("--json", action="store_true", help="print the findings as one JSON object")
+    add_global_flags(parser, top=False)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Verify; exit code 0 only for a file without errors."""
+    return run_command(arguments, "the COSI file is not valid", lambda emit: _verify(arguments, emit))
+
+
+def _verify(arguments: argparse.Namespace, emit: Emit) -> None:
+    from twinroot.cli.drawing import characters, paint
+    from twinroot.cli.inspect import wants_color
+    from twinroot.cli.verify_report import report_lines
+    from twinroot.errors import FormatError
+    from twinroot.output.verify import verify_file
+
+    path: Path = arguments.image
+    report = verify_file(path, emit)
+    if arguments.json:
+        print_json(as_json(path, report))
+    else:
+        lines = report_lines(str(path), path.stat().st_size, report, characters(sys.stdout.encoding))
+        color = wants_color(arguments.log_color, sys.stdout)
+        print("\n".join(paint(line, color=color) for line in lines))
+    if not report.ok:
+        count = len(report.errors)
+        sys.stdout.flush()
+        raise FormatError(f"{count} rule{'' if count == 1 else 's'} broken", where=str(path))
+
+
+def as_json(path: Path, report: Report) -> dict[str, Any]:
+    """The report as a JSON object: `rule` is a rule's id, `where` a JSON path or a member of the archive."""
+    return {
+        "file": str(path),
+        "valid": report.ok,
+        "errors": [_finding(finding) for finding in report.errors],
+        "warnings": [_finding(finding) for finding in report.warnings],
+    }
+
+
+def _finding(finding: Finding) -> dict[str, str]:
+    return {"rule": finding.rule, "where": finding.where, "message": finding.message}

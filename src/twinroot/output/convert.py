@@ -1,0 +1,95 @@
+"""Converting an image: disk image or COSI file to disk image or COSI file (image behaviour spec §32).
+
+    disk image ─▶ disk image   qemu-img alone, no copy in between
+    disk image ─▶ COSI         `pack`
+    COSI       ─▶ disk image   `unpack`, then the wanted format
+    COSI       ─▶ COSI         `repack`
+
+The source is never written, and the output appears only when it is complete.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from twinroot.base.image import DiskImage, check_whole, probe
+from twinroot.errors import CommandError, InputError, NoSpaceError
+from twinroot.events import Emit, phase
+from twinroot.output.disk import convert_raw, qemu_target
+from twinroot.output.files import check_output, replacing
+from twinroot.output.inspect import is_cosi
+from twinroot.output.pack import pack
+from twinroot.output.repack import repack
+from twinroot.output.unpack import unpack
+from twinroot.plan.identity import Identity
+from twinroot.tools import qemu_img
+
+_SECTOR = 512
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What is asked for. `format` is cosi or one of DISK_FORMATS; `level` is zstd's, for COSI."""
+
+    source: Path
+    target: Path
+    format: str
+    level: int
+
+
+def convert(wanted: Conversion, scratch: Path, emit: Emit) -> None:
+    """Carry out a conversion; `scratch` needs room for a whole disk. On a TwinrootError there is no output."""
+    check_output(wanted.target)
+    from_cosi = is_cosi(wanted.source)
+    if wanted.target.exists() and wanted.target.samefile(wanted.source):
+        raise InputError("the output is the input file", where=str(wanted.target), hint="name another output file")
+    try:
+        if from_cosi and wanted.format == "cosi":
+            repack(wanted.source, wanted.target, scratch, emit, level=wanted.level)
+        elif from_cosi:
+            _cosi_to_disk(wanted, scratch, emit)
+        elif wanted.format == "cosi":
+            pack(probe(wanted.source), wanted.target, scratch, emit, level=wanted.level)
+        else:
+            _disk_to_disk(wanted, probe(wanted.source), emit)
+    except CommandError as error:
+        if "No space left on device" in error.output:
+            hint = "free some space, or choose another place for the output and the scratch files"
+            raise NoSpaceError("no space is left for the conversion", where=str(wanted.target), hint=hint) from error
+        raise
+
+
+def _cosi_to_disk(wanted: Conversion, scratch: Path, emit: Emit) -> None:
+    with replacing(wanted.target) as partial:
+        raw = partial if wanted.format in ("raw", "vhd-fixed") else scratch / "disk.raw"
+        metadata, _table = unpack(wanted.source, raw, scratch, emit)
+        with phase(emit, "output", f"Writing {wanted.target.name}", total=100, unit="percent") as advance:
+            identity = Identity(metadata.id or uuid4())
+            convert_raw(raw, partial, wanted.format, identity, lambda percent: advance(int(percent)))
+
+
+def _disk_to_disk(wanted: Conversion, image: DiskImage, emit: Emit) -> None:
+    if image.format == "raw" and image.size % _SECTOR:
+        raise InputError(
+            f"this is no disk image: its {image.size} bytes are not a whole number of sectors", where=str(image.path)
+        )
+    check_whole(image)
+    target_format, options = qemu_target(wanted.format)
+    with (
+        replacing(wanted.target) as partial,
+        phase(emit, "output", f"Writing {wanted.target.name}", total=100, unit="percent") as advance,
+    ):
+        try:
+            qemu_img.convert(
+                image.path, partial, source_format=image.qemu_format, target_format=target_format, options=options,
+                progress=lambda percent: advance(int(percent)),
+            )  # fmt: skip
+        except CommandError as error:
+            if "No space left" in error.output:
+                raise
+            cause = error.output.strip().splitlines()[-1:] or ["qemu-img cannot read it"]
+            raise InputError(f"the image file is damaged: {cause[0]}", where=str(image.path)) from error
+        if target_format == "raw":
+            convert_raw(partial, partial, wanted.format, Identity(uuid4()), lambda _percent: None)

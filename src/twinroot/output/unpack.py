@@ -1,0 +1,165 @@
+"""A COSI file as the raw disk that it describes: partitions at their places, holes left holes.
+
+Everything is verified on the way: the hash of each image is checked while it is written, so a caller must not use the
+disk before `unpack` returned. Filesystems that were shrunk for transport are grown back (COSI spec §6), and the backup
+partition table, which a COSI file does not carry (R3), is made anew. They grow in files of
+their own before they come to the disk, as resize2fs cannot work inside a larger file (see `e2fsprogs.grow`).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from twinroot.errors import FormatError, HostError, InputError, NoSpaceError
+from twinroot.events import Emit, phase
+from twinroot.formats import gpt
+from twinroot.formats.cosi.model import ImageFile, Metadata
+from twinroot.formats.cosi.reader import CosiFile, open_cosi
+from twinroot.formats.source import FileRegion
+from twinroot.output.disk import copy_data
+from twinroot.output.inspect_cosi import read_table
+from twinroot.plan.disk import EXT_TYPES
+from twinroot.tools import blkid, e2fsprogs
+from twinroot.tools.e2fsprogs import Location
+
+# The boot code of the first sector; behind it come the disk signature and the partition entries (UEFI 5.2.1).
+_BOOT_CODE = 440
+
+
+@dataclass(frozen=True)
+class Placed:
+    """An image and its partition: `offset` and `size` of the partition on the disk, in bytes."""
+
+    partition: gpt.Partition
+    offset: int
+    size: int
+    image: ImageFile
+
+    @property
+    def shrunk(self) -> bool:
+        """Whether the image is shorter than its partition."""
+        return self.image.uncompressed_size < self.size
+
+
+def unpack(path: Path, raw: Path, scratch: Path, emit: Emit, *, grow: bool = True) -> tuple[Metadata, gpt.Table]:
+    """Write the disk in a COSI file to `raw`; `grow` gives shrunken ext filesystems their partitions' sizes back.
+
+    Raises FormatError for a damaged file and InputError for one of a revision that has no partition table.
+    """
+    with open_cosi(path) as cosi:
+        table = disk_table(cosi)
+        images = placed_images(cosi, table)
+        total = sum(placed.image.uncompressed_size for placed in images)
+        growing = _growing(cosi.metadata, images) if grow else set()
+        with _no_space(raw.parent), raw.open("wb") as disk:
+            disk.truncate(table.disk_size)
+            with phase(emit, "unpack", f"Unpacking {path.name}", total=total) as advance:
+                grown = _write_images(cosi, images, growing, disk.fileno(), scratch, advance)
+            if grown:
+                with phase(emit, "grow", "Growing filesystems", total=len(grown), unit="filesystems") as advance:
+                    _place_grown(grown, disk.fileno(), advance)
+            _write_table(cosi, table, disk.fileno())
+        return cosi.metadata, table
+
+
+def disk_table(cosi: CosiFile) -> gpt.Table:
+    """The partition table; InputError for a revision of the format without one."""
+    table = read_table(cosi)
+    if table is None:
+        version = ".".join(map(str, cosi.metadata.version))
+        raise InputError(
+            f"this COSI file is of revision {version}, which carries filesystems but no disk layout",
+            where=cosi.name,
+            hint="make it again as COSI 1.2; its content can be shown with: twinroot inspect",
+        )
+    return table
+
+
+def placed_images(cosi: CosiFile, table: gpt.Table) -> list[Placed]:
+    """Every partition image with its place; FormatError when images and table do not fit each other."""
+    regions = {region.number: region.image for region in cosi.metadata.partition_regions()}
+    if set(regions) != {partition.number for partition in table.partitions}:
+        raise FormatError("the images in the COSI file are not those of its partition table", where=cosi.name)
+    found = []
+    for partition in table.by_start():
+        image = regions[partition.number]
+        placed = Placed(partition, table.offset(partition), table.size(partition), image)
+        if image.uncompressed_size > placed.size:
+            raise FormatError(f"the image of partition {partition.number} is larger than it", where=cosi.name)
+        found.append(placed)
+    return found
+
+
+def _growing(metadata: Metadata, images: list[Placed]) -> set[int]:
+    """The partitions with shrunken images. What a verity hash tree protects must stay as it is."""
+    protected = {filesystem.image.path for filesystem in metadata.images if filesystem.verity}
+    return {p.partition.number for p in images if p.shrunk and p.image.path not in protected}
+
+
+def _write_images(
+    cosi: CosiFile, images: list[Placed], growing: set[int], fd: int, scratch: Path, advance: Callable[[int], None]
+) -> list[tuple[Placed, Path]]:
+    """Write every image to its place, those to grow each to a file of its own, which are returned."""
+    done = 0
+    apart = []
+    for placed in images:
+        if placed.partition.number in growing:
+            image = scratch / f"partition-{placed.partition.number}.img"
+            with image.open("wb") as file:
+                done = _write_image(cosi, placed.image, file.fileno(), 0, done, advance)
+                file.truncate(placed.image.uncompressed_size)
+            apart.append((placed, image))
+        else:
+            done = _write_image(cosi, placed.image, fd, placed.offset, done, advance)
+    return apart
+
+
+def _write_image(
+    cosi: CosiFile, image: ImageFile, fd: int, offset: int, done: int, advance: Callable[[int], None]
+) -> int:
+    """Write the data of an image to `offset` of a file; returns `done` plus the image's length."""
+    for piece in cosi.decompress(image):
+        if piece.data is not None:
+            _pwrite(fd, piece.data, offset + piece.offset)
+        advance(done + piece.offset + piece.length)
+    return done + image.uncompressed_size
+
+
+def _pwrite(fd: int, data: memoryview, offset: int) -> None:
+    while data:
+        count = os.pwrite(fd, data, offset)
+        data, offset = data[count:], offset + count
+
+
+def _place_grown(apart: list[tuple[Placed, Path]], fd: int, advance: Callable[[int], None]) -> None:
+    for done, (placed, image) in enumerate(apart, 1):
+        if blkid.probe(image).type in EXT_TYPES:
+            e2fsprogs.grow(Location(image), placed.size)
+        copy_data(FileRegion(image, 0, image.stat().st_size), fd, placed.offset)
+        image.unlink()
+        advance(done)
+
+
+def _write_table(cosi: CosiFile, table: gpt.Table, fd: int) -> None:
+    region = cosi.metadata.gpt_region()
+    primary = gpt.primary_bytes(table)
+    boot_code = cosi.read(region.image)[:_BOOT_CODE] if region else b""
+    os.pwrite(fd, boot_code + primary[len(boot_code) :], 0)
+    os.pwrite(fd, gpt.backup_bytes(table), gpt.backup_offset(table))
+
+
+@contextmanager
+def _no_space(directory: Path) -> Iterator[None]:
+    """Turn what the system says about writing into errors that a person can act on."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            hint = "free some space, or name a directory elsewhere with --build-dir"
+            raise NoSpaceError("no space is left for the unpacked disk", where=str(directory), hint=hint) from error
+        raise HostError(f"the unpacked disk cannot be written: {error.strerror}", where=str(directory)) from error
