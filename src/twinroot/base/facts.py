@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from twinroot.base.fstab import FstabEntry, parse_fstab
+from twinroot.base.fstab import FstabEntry, mount_problem, parse_fstab
 from twinroot.base.image import RawDisk
 from twinroot.errors import InputError
 from twinroot.plan.disk import EXT_TYPES
@@ -86,6 +86,9 @@ def read_facts(disk: RawDisk, name: str) -> BaseFacts:
     if len(roots) != 1:
         raise _root_error(name, filesystems, len(roots))
     entries = parse_fstab((read_file(disk.path, roots[0], "/etc/fstab") or b"").decode("utf-8", "replace"))
+    problem = mount_problem(entries)
+    if problem:
+        raise InputError(problem, where=name, hint="correct the base image's /etc/fstab")
     mounted = tuple(_with_mount(f, entries, roots[0]) for f in filesystems)
     _check_entries(name, entries, filesystems)
     facts = BaseFacts(disk, mounted, "")

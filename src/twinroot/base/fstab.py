@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 # What is no partition of the image: nothing of it can be rebuilt, and none of it makes an image unusable.
@@ -35,8 +37,21 @@ def parse_fstab(text: str) -> list[FstabEntry]:
         words = options.split(",")
         if fs_type in _IGNORED_TYPES or {"bind", "rbind", "noauto", "_netdev"} & set(words):
             continue
-        entries.append(FstabEntry(source, mount_point, fs_type, options))
+        entries.append(FstabEntry(source, re.sub(r"(?<=.)/+$", "", mount_point), fs_type, options))
     return entries
+
+
+def mount_problem(entries: Sequence[FstabEntry]) -> str | None:
+    """What makes entries impossible to mount as one tree; None when they are fine."""
+    seen = set()
+    for entry in entries:
+        point = entry.mount_point
+        if not point.startswith("/") or (point != "/" and {"", ".", ".."} & set(point[1:].split("/"))):
+            return f"/etc/fstab mounts {entry.source} at {point}, which is no plain absolute path"
+        if point in seen:
+            return f"/etc/fstab uses the mount point {point} twice"
+        seen.add(point)
+    return None
 
 
 def _unescape(field: str) -> str:

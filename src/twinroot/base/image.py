@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from twinroot.errors import CommandError, FormatError, InputError
-from twinroot.formats import gpt, vhd
+from twinroot.formats import gpt, vhd, vhdx
 from twinroot.tools import qemu_img
 
 # qemu's names of the formats we take, with the names people use.
@@ -52,17 +52,17 @@ def probe(path: Path) -> DiskImage:
     try:
         found = qemu_img.info(path)
     except CommandError as error:
-        cause = error.output.strip().splitlines()[-1:] or ["qemu-img cannot read it"]
-        raise InputError(f"the image file is damaged: {cause[0]}", where=str(path)) from error
+        raise _damaged(path, error) from error
     if found.format not in _FORMATS:
         raise InputError(
             f"images of format '{found.format}' cannot be used",
             where=str(path),
             hint=f"convert it to one of {', '.join(_FORMATS.values())}",
         )
-    if found.backing_file:
+    other = found.backing_file or found.data_file
+    if other:
         raise InputError(
-            f"the image needs another file ({found.backing_file})",
+            f"the image needs another file ({other})",
             where=str(path),
             hint="flatten it first: qemu-img convert -O qcow2 IMAGE FLAT.qcow2",
         )
@@ -74,30 +74,72 @@ def open_raw(image: DiskImage, scratch: Path, progress: Callable[[float], None] 
     raw = image.path
     if image.format not in ("raw", "vhd-fixed"):
         raw = scratch / "base.raw"
+        _check_length(image)
         try:
             qemu_img.convert(image.path, raw, source_format=image.qemu_format, target_format="raw", progress=progress)
         except CommandError as error:
             if "No space left" in error.output:
                 raise
-            cause = error.output.strip().splitlines()[-1:] or ["qemu-img cannot read it"]
-            raise InputError(f"the image file is damaged: {cause[0]}", where=str(image.path)) from error
+            raise _damaged(image.path, error) from error
     return RawDisk(raw, read_table(raw, image))
 
 
 def read_table(raw: Path, image: DiskImage) -> gpt.Table:
     """The partition table; FormatError naming the image when there is none or the disk ends too early."""
+    check_whole(image, raw)
     try:
         with raw.open("rb") as stream:
-            table = gpt.read_table(stream, image.size)
+            return gpt.read_table(stream, image.size)
     except FormatError as error:
         raise FormatError(error.message, where=str(image.path), hint=error.hint) from error
-    if table.disk_size > image.size:
+
+
+def _check_length(image: DiskImage) -> None:
+    """FormatError when the file ends before its last data, for which qemu would read zeros without a word."""
+    try:
+        if image.format == "vhdx":
+            with image.path.open("rb") as file:
+                end = vhdx.data_end(file)
+        else:
+            end = qemu_img.data_end(image.path, image.qemu_format)
+    except FormatError as error:
+        raise FormatError(error.message, where=str(image.path)) from error
+    except CommandError as error:
+        raise _damaged(image.path, error) from error
+    size = image.path.stat().st_size
+    if end > size:
         raise FormatError(
-            f"the image is cut off: its partition table is for {table.disk_size} bytes, the file has {image.size}",
+            f"the image is cut off: its data goes up to {end} bytes, the file has {size}",
             where=str(image.path),
             hint="download or copy it again",
         )
-    return table
+
+
+def _damaged(path: Path, error: CommandError) -> InputError:
+    cause = error.output.strip().splitlines()[-1:] or ["qemu-img cannot read it"]
+    return InputError(f"the image file is damaged: {cause[0]}", where=str(path))
+
+
+def check_whole(image: DiskImage, raw: Path | None = None) -> None:
+    """FormatError when the rest of the file is missing: its own data, or a partition, lies beyond its end.
+
+    `raw` is the disk where the image itself is not raw. A disk without a table, or with a damaged one, passes.
+    """
+    if raw is None and image.format not in ("raw", "vhd-fixed"):
+        _check_length(image)
+        return
+    try:
+        with (raw or image.path).open("rb") as stream:
+            table = gpt.read_table(stream)
+    except FormatError:
+        return
+    end = max((table.offset(p) + table.size(p) for p in table.partitions), default=0)
+    if end > image.size:
+        raise FormatError(
+            f"the image is cut off: its partition table is for {table.disk_size} bytes, the disk has {image.size}",
+            where=str(image.path),
+            hint="download or copy it again",
+        )
 
 
 def _vhd(path: Path, size: int) -> DiskImage | None:

@@ -12,8 +12,10 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from twinroot.base.facts import BaseFacts
+from twinroot.errors import InputError
 from twinroot.plan.disk import PlannedDisk, mount_path
 from twinroot.plan.facts import BaseFilesystem
 from twinroot.sandbox.mounts import Mounts
@@ -31,7 +33,7 @@ class Tree:
 
     def view(self, mounts: Mounts, path: str) -> Path:
         """The content of the one filesystem mounted at `path`, without the mounts below it."""
-        return mounts.bind(self.root / path.lstrip("/"), self.scratch / "views" / _name(path))
+        return mounts.bind(resolve_inside(self.root, path), self.scratch / "views" / _name(path))
 
 
 def assemble(facts: BaseFacts, disk: PlannedDisk, scratch: Path, mounts: Mounts, *, privileged: bool) -> Tree:
@@ -97,7 +99,10 @@ def _base_content(base: dict[str, Path], path: str) -> Path | None:
 
 def _mount_point(root: Path, path: str) -> Path:
     target = resolve_inside(root, path)
-    target.mkdir(parents=True, exist_ok=True)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise InputError(f"the mount point {path} is not a directory in the image") from error
     return target
 
 
@@ -110,4 +115,5 @@ def _empty(directory: Path) -> None:
 
 
 def _name(path: str) -> str:
-    return path.strip("/").replace("/", "-") or "root"
+    """A directory name for a mount point, another one for every other."""
+    return quote(path, safe="")

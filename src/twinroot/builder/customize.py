@@ -85,8 +85,10 @@ def _open_base(request: CustomizeRequest, scratch: Path, emit: Emit) -> _Plan:
         disk = open_raw(image, scratch, lambda percent: advance(int(percent)))
         facts = read_facts(disk, name)
     release = parse_os_release(facts.os_release)
-    distro = recognise(release)
-    architecture = image_architecture(facts)
+    try:
+        distro, architecture = recognise(release), image_architecture(facts)
+    except InputError as error:
+        raise InputError(error.message, where=name, hint=error.hint) from error
     log.info("Base image: %s, %s, %s", release.get("PRETTY_NAME", distro.name), architecture, image.format)
     if distro.packages == "deb" and request.rpm_sources:
         raise InputError("--rpm-source cannot be used with a base image that is made of Debian packages")

@@ -12,19 +12,32 @@ from twinroot.tools.run import run
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """`format` is qemu's name (raw, qcow2, vpc, vhdx); `virtual_size` is the disk's size in bytes."""
+    """`format` is qemu's name (raw, qcow2, vpc, vhdx); `virtual_size` is the disk's size in bytes.
+
+    `backing_file` and `data_file` name other files that the image cannot do without.
+    """
 
     format: str
     virtual_size: int
     backing_file: str | None
+    data_file: str | None = None
 
 
 def info(path: Path, *, image_format: str | None = None) -> ImageInfo:
     """Probe an image file; an undetectable format is reported by qemu as raw."""
     wanted = ["-f", image_format] if image_format else []
-    text = run(["qemu-img", "info", "--output=json", *wanted, "--", path]).stdout
+    text = run(["qemu-img", "info", "--output=json", *wanted, "--", path.resolve()]).stdout
     found = json.loads(text)
-    return ImageInfo(found["format"], int(found["virtual-size"]), found.get("backing-filename"))
+    extra = found.get("format-specific", {}).get("data", {})
+    return ImageInfo(
+        found["format"], int(found["virtual-size"]), found.get("backing-filename"), extra.get("data-file")
+    )
+
+
+def data_end(path: Path, image_format: str) -> int:
+    """The offset in the image file behind the last data that it refers to; 0 where the format does not tell (VHDX)."""
+    rows = json.loads(run(["qemu-img", "map", "--output=json", "-f", image_format, path.resolve()]).stdout)
+    return max((row["offset"] + row["length"] for row in rows if "offset" in row), default=0)
 
 
 def convert(
