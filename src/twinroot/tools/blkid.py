@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,17 @@ class Probe:
 def probe(path: Path, offset: int = 0, size: int | None = None) -> Probe:
     """Probe `size` bytes at `offset` of a file. Exit code 2 of blkid means that nothing was recognised."""
     region = ["--offset", str(offset)] + (["--size", str(size)] if size is not None else [])
-    result = run(["blkid", "--probe", *region, "--output", "export", path], ok=(0, 2))
-    values = dict(line.split("=", 1) for line in result.stdout.splitlines() if "=" in line)
-    return Probe(values.get("TYPE"), values.get("UUID"), values.get("LABEL"), values.get("USAGE"))
+    result = run(["blkid", "--probe", *region, "--output", "udev", path], ok=(0, 2))
+    values = dict(line.split("=", 1) for line in result.stdout.split("\n") if "=" in line)
+    label = values.get("ID_FS_LABEL_ENC")
+    return Probe(
+        values.get("ID_FS_TYPE"), values.get("ID_FS_UUID"), _decode(label) if label else None, values.get("ID_FS_USAGE")
+    )
+
+
+def _decode(value: str) -> str:
+    """blkid writes what a shell or udev could stumble over as `\\x20`."""
+    data = re.sub(
+        rb"\\x([0-9a-f]{2})", lambda m: bytes.fromhex(m[1].decode()), value.encode("utf-8", "surrogateescape")
+    )
+    return data.decode("utf-8", "surrogateescape")

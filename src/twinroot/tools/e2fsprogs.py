@@ -5,13 +5,14 @@ Every tool of the suite takes `FILE?offset=BYTES` for a filesystem inside a larg
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from twinroot.errors import CommandError
+from twinroot.errors import CommandError, InternalError
 from twinroot.tools.run import run
 
 
@@ -69,6 +70,26 @@ def make(
     if tree:
         argv += ["-d", str(tree)]
     run([*argv, path])
+    if tree:
+        _copy_root_status(path, tree)
+
+
+def _copy_root_status(path: Path, tree: Path) -> None:
+    """Give the root directory the mode, owner and times of the tree's, which mke2fs leaves at its own defaults."""
+    status = tree.stat()
+    fields = {
+        "mode": f"0{status.st_mode:o}",
+        "uid": str(status.st_uid),
+        "gid": str(status.st_gid),
+        "atime": f"@{int(status.st_atime)}",
+        "mtime": f"@{int(status.st_mtime)}",
+    }
+    commands = "".join(f"set_inode_field <2> {name} {value}\n" for name, value in fields.items())
+    result = run(["debugfs", "-w", "-f", "-", path], stdin=commands.encode())
+    # debugfs succeeds whatever happens; all it says on standard error when all is well is its version.
+    complaints = [line for line in result.stderr.splitlines() if line and not line.startswith("debugfs 1.")]
+    if complaints:
+        raise CommandError(f"debugfs -w -f - {path}", 1, "\n".join(complaints))
 
 
 def superblock(at: Location) -> Superblock:
@@ -93,10 +114,23 @@ def shrink(path: Path) -> int:
 
 
 def grow(at: Location, size: int) -> None:
-    """Grow a filesystem to `size` bytes of its file, after the check that resize2fs asks for."""
+    """Grow the filesystem that a file holds, and the file, to `size` bytes, after the check that resize2fs asks for.
+
+    Never inside a larger file: resize2fs cuts a regular file off where the filesystem would end if it began at the
+    file's start, whatever `?offset=` says, and with it all that lies behind.
+    """
+    if at.offset:
+        raise InternalError(f"growing {at} would cut off what lies behind it")
+    repair(at)
+    if at.path.stat().st_size < size:
+        os.truncate(at.path, size)
+    run(["resize2fs", str(at), f"{size // 1024}K"])
+
+
+def repair(at: Location) -> None:
+    """Check, replaying the journal and correcting what can be corrected; CommandError when something stays wrong."""
     # 1: errors were corrected, which is success here.
     run(["e2fsck", "-f", "-y", str(at)], ok=(0, 1))
-    run(["resize2fs", str(at), f"{size // 1024}K"])
 
 
 def check(at: Location) -> None:
@@ -118,7 +152,7 @@ def read_file(at: Location, path: str) -> bytes | None:
         return None
     with tempfile.TemporaryDirectory(prefix="twinroot-") as scratch:
         out = Path(scratch, "file")
-        _debugfs(at, f'dump "{resolved}" {out}')
+        _debugfs(at, "dump", resolved, str(out))
         return out.read_bytes() if out.exists() else None
 
 
@@ -128,17 +162,23 @@ def list_directory(at: Location, path: str) -> list[str]:
     if resolved is None:
         return []
     # -p prints /inode/mode/uid/gid/name/size/ with one entry a line.
-    rows = [line.split("/") for line in _debugfs(at, f'ls -p "{resolved}"').splitlines() if line.startswith("/")]
+    rows = [line.split("/") for line in _debugfs(at, "ls", "-p", resolved).splitlines() if line.startswith("/")]
     return sorted(row[5] for row in rows if len(row) > 6 and row[5] not in (".", "..", ""))
 
 
 def copy_tree(at: Location, path: str, target: Path) -> bool:
-    """Copy a directory's contents (no ownership, for reading only) into `target`; False when it is not there."""
+    """Copy a directory (for reading only) to `target`, missing or empty so far; False when it is not there."""
     resolved = _resolve(at, path)
     if resolved is None:
         return False
-    target.mkdir(parents=True, exist_ok=True)
-    _debugfs(at, f'rdump "{resolved}" {target}')
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".twinroot-", dir=target.parent) as scratch:
+        # rdump makes a directory of the same name, save for the root, which has none.
+        name = resolved.rpartition("/")[2]
+        place = Path(scratch, "content")
+        place.mkdir()
+        _debugfs(at, "rdump", resolved, str(place))
+        (place / name).rename(target)
     return True
 
 
@@ -165,17 +205,17 @@ def _resolve(at: Location, path: str, depth: int = 0) -> str | None:
 
 
 def _stat(at: Location, path: str) -> tuple[str | None, str | None]:
-    text = _debugfs(at, f'stat "{path}"')
+    text = _debugfs(at, "stat", path)
     kind = re.search(r"Type: (\w+)", text)
     if not kind:
         return None, None
     fast = re.search(r'^Fast link dest: "(.*)"$', text, re.MULTILINE)
     if kind.group(1) == "symlink" and not fast:
-        return "symlink", _debugfs(at, f'cat "{path}"')
+        return "symlink", _debugfs(at, "cat", path)
     return kind.group(1), fast.group(1) if fast else None
 
 
-def _debugfs(at: Location, command: str) -> str:
-    if '"' in command.replace('"', "", 2) or "\n" in command:
-        raise CommandError("debugfs", 1, f"unusual characters in a path: {command!r}")
-    return run(["debugfs", "-R", command, str(at)]).stdout
+def _debugfs(at: Location, command: str, *arguments: str) -> str:
+    # Its words are quoted by double quotes, in which a doubled one stands for itself (libss).
+    quoted = ('"' + argument.replace('"', '""') + '"' for argument in arguments)
+    return run(["debugfs", "-R", " ".join([command, *quoted]), str(at)]).stdout

@@ -14,7 +14,7 @@ _ENV = {"MTOOLS_SKIP_CHECK": "1", "MTOOLSRC": "/dev/null"}
 def make(path: Path, size: int, *, volume_id: str, label: str = "", tree: Path | None = None) -> None:
     """Make a FAT filesystem of `size` bytes (FAT12, 16 or 32 by its size), filled from a directory tree.
 
-    `volume_id` is the UUID as blkid prints it, `1A2B-3C4D`. Entries are written in sorted order.
+    `volume_id` is the UUID as blkid prints it, `1A2B-3C4D`. The tree must hold plain files and directories only.
     """
     with path.open("wb") as file:
         file.truncate(size)
@@ -29,10 +29,8 @@ def make(path: Path, size: int, *, volume_id: str, label: str = "", tree: Path |
 def extract(path: Path, offset: int, target: Path) -> None:
     """Copy everything in the FAT filesystem at `offset` bytes into a directory, with times."""
     target.mkdir(parents=True, exist_ok=True)
-    listing = run(["mdir", "-b", "-i", f"{path}@@{offset}", "::/"], env=_ENV, ok=(0, 1)).stdout
-    names = sorted(line.rstrip("/") for line in listing.splitlines() if line.startswith("::"))
-    if names:
-        run(["mcopy", "-s", "-m", "-n", "-Q", "-i", f"{path}@@{offset}", *names, target], env=_ENV)
+    # The root as a whole: single names would be taken for patterns.
+    run(["mcopy", "-s", "-m", "-n", "-Q", "-i", f"{path}@@{offset}", "::/", target], env=_ENV)
 
 
 def read_file(path: Path, offset: int, name: str) -> bytes | None:

@@ -29,9 +29,7 @@ def info(path: Path, *, image_format: str | None = None) -> ImageInfo:
     text = run(["qemu-img", "info", "--output=json", *wanted, "--", path.resolve()]).stdout
     found = json.loads(text)
     extra = found.get("format-specific", {}).get("data", {})
-    return ImageInfo(
-        found["format"], int(found["virtual-size"]), found.get("backing-filename"), extra.get("data-file")
-    )
+    return ImageInfo(found["format"], int(found["virtual-size"]), found.get("backing-filename"), extra.get("data-file"))
 
 
 def data_end(path: Path, image_format: str) -> int:

@@ -7,13 +7,16 @@ and the end of what it printed. Nothing here knows any particular program: each 
 
 from __future__ import annotations
 
+import io
 import logging
 import os
+import re
 import shlex
 import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -26,6 +29,7 @@ log = logging.getLogger(__name__)
 
 Arg = str | os.PathLike[str]
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_LINE_END = re.compile(rb"\r\n|[\r\n]")
 _PASSED_ON = ("HOME", "USER", "TMPDIR", "SOURCE_DATE_EPOCH", "TERM")
 
 
@@ -72,16 +76,16 @@ def run(
     """Run a program to its end and return its output.
 
     `env` adds to `environment()`. `ok` lists the exit codes that count as success. `on_line` sees each line of
-    standard output as it comes. Raises CommandError for other exit codes, MissingToolError when the program is not
-    there. Whatever interrupts us (an exception in `on_line`, Ctrl-C, SIGTERM) ends the program and everything it
-    started first.
+    standard output as it comes; a carriage return, which progress displays use, ends a line too. Raises CommandError
+    for other exit codes, MissingToolError when the program is not there. Whatever interrupts us (an exception in
+    `on_line`, Ctrl-C, SIGTERM) ends the program and everything it started first.
     """
     command = [os.fspath(arg) for arg in argv]
     command[0] = find(command[0])
     shown = shlex.join(command)
     log.debug("run: %s", shown)
     with tempfile.TemporaryFile() as errors, _process(command, stdin, env, cwd, errors) as process:
-        out = _read_lines(process, on_line) if on_line else process.communicate(stdin)[0]
+        out = _read_lines(process, stdin, on_line) if on_line else process.communicate(stdin)[0]
         code = process.wait()
         errors.seek(0)
         result = Result(code, _text(out), _text(errors.read()))
@@ -146,20 +150,37 @@ def stop(process: subprocess.Popen[bytes], grace: float = 5.0) -> None:
     for sig, wait in ((signal.SIGTERM, grace), (signal.SIGKILL, 30.0)):
         with suppress(ProcessLookupError):
             os.killpg(process.pid, sig)
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(wait)
-            return
-        except subprocess.TimeoutExpired:
-            continue
+            break
+    # The program is gone, but what it started may have chosen not to hear the polite signal.
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
-def _read_lines(process: subprocess.Popen[bytes], on_line: Callable[[str], None]) -> bytes:
+def _read_lines(process: subprocess.Popen[bytes], stdin: bytes | None, on_line: Callable[[str], None]) -> bytes:
     kept: list[bytes] = []
-    assert process.stdout is not None
-    for line in process.stdout:
-        kept.append(line)
-        on_line(_text(line).rstrip("\n"))
+    assert isinstance(process.stdout, io.BufferedReader)
+    if process.stdin is not None:
+        # Beside the reading: a program that answers before it has read everything would wait for us, and we for it.
+        threading.Thread(target=_feed, args=(process.stdin, stdin or b""), daemon=True).start()
+    rest = b""
+    while chunk := process.stdout.read1(65536):
+        kept.append(chunk)
+        *lines, rest = _LINE_END.split(rest + chunk)
+        for line in lines:
+            on_line(_text(line))
+    if rest:
+        on_line(_text(rest))
     return b"".join(kept)
+
+
+def _feed(pipe: IO[bytes], data: bytes) -> None:
+    # The program need not read everything.
+    with suppress(BrokenPipeError):
+        pipe.write(data)
+    with suppress(BrokenPipeError):
+        pipe.close()
 
 
 def _text(data: bytes) -> str:
