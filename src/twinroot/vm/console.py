@@ -127,7 +127,8 @@ class Console:
     def login(self, user: str = "root", password: str | None = None, timeout: float = 180.0) -> None:
         """Log in at the login prompt and wait until the shell answers."""
         deadline = time.monotonic() + timeout
-        self.wait_for(_LOGIN, timeout)
+        prompt = self._wait(lambda text, start: _LOGIN.search(text, start), timeout, "the login prompt", by_line=True)
+        self._mark = prompt.end()
         self.send(f"{user}\n")
         answer = self._await_after_name(min(_PROBE_EVERY, _left(deadline)))
         if answer == "Password: ":
