@@ -59,6 +59,7 @@ class Chroot:
     ) -> Result:
         """Run a program of the image; as `tools.run.run`. `network` lets it reach the host's network."""
         isolated = [] if network else ["--net"]
+        # It dies with us, as everything that `run` starts, and takes its PID namespace along.
         command = ["unshare", "--mount", "--pid", "--ipc", "--uts", *isolated, "--fork", "--kill-child", "--"]
         command += ["sh", "-c", _ENTER, "enter", str(self.root), *argv]
         drop = {"TWINROOT_DROP": _DROPPED}

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import tempfile
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
-from twinroot.tools.run import run
+from twinroot.errors import CommandError
+from twinroot.interrupts import held
+from twinroot.tools.run import run, start, stop
 
 
 class Mounts:
@@ -22,7 +27,8 @@ class Mounts:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stack.close()
+        with held():
+            self._stack.close()
 
     def bind(self, source: Path, target: Path, *, read_only: bool = False, temporary: bool = False) -> Path:
         """Show one file or directory, without the mounts below it, at another place.
@@ -54,20 +60,42 @@ class Mounts:
         """A filesystem inside a file, read-only: through a loop device as root, through fuse2fs otherwise."""
         if unprivileged:
             target.mkdir(parents=True, exist_ok=True)
-            run(["fuse2fs", "-o", f"ro,fakeroot,offset={offset}", path, target])
-            self._stack.callback(_unmount(target))
-            return target
+            return self._fuse2fs(path, offset, target)
         # noload: a journal that was not replayed must not make a read-only mount fail or write.
         extra = ",noload" if fs_type.startswith("ext") else ",norecovery" if fs_type == "xfs" else ""
         options = f"loop,ro,offset={offset},sizelimit={size}{extra}"
         return self._mount(target, ["-t", fs_type, "-o", options, str(path), str(target)])
 
+    def _fuse2fs(self, path: Path, offset: int, target: Path) -> Path:
+        """Serve an ext filesystem by a process that ends with us, whatever ends us: in the background it would stay."""
+        with tempfile.TemporaryFile() as errors:
+            outside = target.stat().st_dev
+            process = start(["fuse2fs", "-f", "-o", f"ro,fakeroot,offset={offset}", path, target], stderr=errors)
+            self._stack.callback(stop, process)
+            while target.stat().st_dev == outside:
+                if process.poll() is not None:
+                    errors.seek(0)
+                    output = errors.read().decode("utf-8", "replace")
+                    raise CommandError(f"fuse2fs {path} {target}", process.returncode, output)
+                time.sleep(0.01)
+        self._stack.callback(_unmount(target))
+        return target
+
     def _mount(self, target: Path, arguments: list[str]) -> Path:
         if not target.exists():
             target.mkdir(parents=True)
-        run(["mount", *arguments])
-        self._stack.callback(_unmount(target))
+        with held():
+            run(["mount", *arguments])
+            self._stack.callback(_unmount(target))
         return target
+
+
+def unmount_below(directory: Path) -> None:
+    """Unmount what an interrupted run of ours left mounted below a directory, so that it can be removed safely."""
+    for line in reversed(Path("/proc/self/mountinfo").read_text().splitlines()):
+        target = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match.group(1), 8)), line.split()[4])
+        if directory in Path(target).parents:
+            run(["umount", "--lazy", target])
 
 
 def _unmount(target: Path) -> Callable[[], object]:
