@@ -29,6 +29,8 @@ MAGIC = 0xFD2FB528
 SKIPPABLE_MAGIC = 0x184D2A50
 
 _WHOLE = 64 * MIB
+# More do not pay, the target of the data is slower; and each holds a whole frame.
+_MOST_THREADS = 4
 # Zeros are looked for in steps of this many bytes; a multiple of every block size a target has.
 _GRAIN = 64 * KIB
 # Frames this short that turn out to be zeros are remembered and not decoded again.
@@ -87,7 +89,7 @@ def decompress(
     decoder = _Decoder(_Input(iter(chunks)), max_window_log)
     offset = 0
     zeros = bytes(_GRAIN)
-    workers = threads or available_threads()
+    workers = threads or min(available_threads(), _MOST_THREADS)
     with ThreadPoolExecutor(workers, thread_name_prefix="unzstd") as pool:
         for part in _parallel(decoder, pool, workers):
             size = part if isinstance(part, int) else len(part)
