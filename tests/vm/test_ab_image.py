@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 from tests.images import AB_CONFIG, BASE_RPM, built, customize
-from twinroot.output.bootable import bootable_disk
 
 from twinroot.events import silent
+from twinroot.output.bootable import bootable_disk
 from twinroot.vm.console import Console
 from twinroot.vm.machine import Machine
 
