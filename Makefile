@@ -40,11 +40,11 @@ setup: build/.packages $(VENV)/.ready
 
 # The script looks at its own inputs and does nothing when they did not change.
 images: setup
-	@$(BIN)/python distro-rpm/build.py all --output build
+	@$(SUDO) $(BIN)/python distro-rpm/build.py all --output build
 
 out/image.cosi: examples/ab-image.yaml $(SOURCES) | images
 	@mkdir -p out
-	$(BIN)/imagecustomizer --build-dir build/customize \
+	$(SUDO) $(BIN)/imagecustomizer --build-dir build/customize \
 	    --image-file $(BASE_RPM) --config-file examples/ab-image.yaml \
 	    --rpm-source build/repo/RPMS --disable-base-image-rpm-repos \
 	    --output-image-format cosi --output-image-file $@
