@@ -11,7 +11,12 @@ from collections.abc import Sequence
 from twinroot.errors import InputError
 
 KERNEL_OPTIONS = "$kernelopts"
-_ASSIGNMENT = re.compile(r"^[ \t]*(?:export[ \t]+)?(\w+)=(.*)$")
+_ASSIGNMENT = re.compile(r"([ \t]*(?:export[ \t]+)?)(\w+)=(.*)")
+_WORD = re.compile(
+    r"""(?:"(?P<double>(?:[^"\\]|\\.)*)"|'(?P<single>[^']*)'|(?P<plain>(?:[^\s"'`;&|<>()\\]|\\.)*))"""
+    r"(?P<comment>\s+\#.*)?"
+)
+_KERNEL_OPTIONS = re.compile(r"(?<!\S)\\*\$kernelopts(?!\S)")
 _DEFAULT_VARIABLE = "GRUB_CMDLINE_LINUX_DEFAULT"
 
 
@@ -32,48 +37,61 @@ def _quote(argument: str) -> str:
 
 def in_double_quotes(text: str) -> str:
     """`text` between double quotes for a shell file such as /etc/default/grub; `$` stays a literal dollar."""
-    escaped = re.sub(r'([\\"`$])', r"\\\1", text)
-    return f'"{escaped}"'
+    return f'"{_escape(text)}"'
+
+
+def _escape(text: str) -> str:
+    return re.sub(r'([\\"`$])', r"\\\1", text)
 
 
 def append_to_default_grub(text: str, arguments: Sequence[str]) -> str:
-    """/etc/default/grub with arguments added to GRUB_CMDLINE_LINUX_DEFAULT: before a final `$kernelopts`, else last.
+    """/etc/default/grub with arguments added to GRUB_CMDLINE_LINUX_DEFAULT: before a `$kernelopts`, else last.
 
-    The variable is added behind the last assignment where it is missing. Everything else stays as it is.
+    The variable is added behind the last assignment at the top level where it is missing. Everything else stays as it
+    is, a reference to another variable included. InputError when the present value is beyond us.
     """
     if not arguments:
         return text
-    lines = text.splitlines(keepends=True)
-    places = [i for i, line in enumerate(lines) if (m := _ASSIGNMENT.match(line)) and m.group(1) == _DEFAULT_VARIABLE]
-    if not places:
-        assignments = [i for i, line in enumerate(lines) if _ASSIGNMENT.match(line)]
-        if lines and not lines[-1].endswith("\n"):
-            lines[-1] += "\n"
-        at = assignments[-1] + 1 if assignments else len(lines)
-        lines.insert(at, f"{_DEFAULT_VARIABLE}={in_double_quotes(join_arguments(arguments))}\n")
-        return "".join(lines)
-    # The shell lets the last assignment win.
-    place = places[-1]
-    match = _ASSIGNMENT.match(lines[place])
-    assert match is not None
-    words = _unquote(match.group(2)).split()
-    kept = [word for word in words if word.lstrip("\\") != KERNEL_OPTIONS]
-    tail = [KERNEL_OPTIONS] if len(kept) < len(words) else []
-    value = " ".join([*kept, join_arguments(arguments), *tail])
-    lines[place] = f"{_DEFAULT_VARIABLE}={in_double_quotes(value)}\n"
-    return "".join(lines)
+    lines = text.removesuffix("\n").split("\n") if text else []
+    added = _escape(join_arguments(arguments))
+    found = [(place, match) for place, line in enumerate(lines) if (match := _ASSIGNMENT.match(line))]
+    ours = [(place, match) for place, match in found if match[2] == _DEFAULT_VARIABLE]
+    if ours:
+        # The shell lets the last assignment win.
+        place, match = ours[-1]
+        present, comment = _double_quoted(match[3])
+        lines[place] = f'{match[1]}{_DEFAULT_VARIABLE}="{_insert(present, added)}"{comment}'
+    else:
+        top = [place for place, match in found if not match[1].startswith((" ", "\t")) and _ends_here(match[3])]
+        lines.insert(top[-1] + 1 if top else len(lines), f'{_DEFAULT_VARIABLE}="{added}"')
+    return "\n".join(lines) + "\n"
 
 
-def _unquote(value: str) -> str:
-    """The text of a shell word as /etc/default/grub has them: plain, 'single' or "double" quoted."""
-    value = value.strip()
-    if value.startswith("'") and value.find("'", 1) == len(value) - 1:
-        return value[1:-1]
-    if value.startswith('"') and value.endswith('"') and len(value) > 1:
-        return re.sub(r'\\([\\"`$])', r"\1", value[1:-1])
-    if re.search(r"[\s\"'`;]", value):
+def _insert(present: str, added: str) -> str:
+    """The text between double quotes with more arguments in it, all of it as the shell file has it."""
+    place = _KERNEL_OPTIONS.search(present)
+    if place is None:
+        return f"{present} {added}".strip()
+    before, behind = present[: place.start()].rstrip(), present[place.end() :].strip()
+    return " ".join(part for part in (before, added, _escape(KERNEL_OPTIONS), behind) if part)
+
+
+def _double_quoted(value: str) -> tuple[str, str]:
+    """A shell word as /etc/default/grub has them (plain, 'single' or "double" quoted) as what stands between double
+    quotes, and the comment behind it."""
+    match = _WORD.fullmatch(value.strip())
+    if match is None:
         raise InputError(
             f"/etc/default/grub of the base image sets {_DEFAULT_VARIABLE} in a way that cannot be edited: {value}",
             hint="reset it with os.bootloader.resetType: hard-reset",
         )
-    return value
+    comment = match["comment"] or ""
+    if match["double"] is not None:
+        return match["double"], comment
+    if match["single"] is not None:
+        return _escape(match["single"]), comment
+    return re.sub(r"\\(.)", lambda escaped: _escape(escaped[1]), match["plain"]), comment
+
+
+def _ends_here(value: str) -> bool:
+    return _WORD.fullmatch(value.strip()) is not None

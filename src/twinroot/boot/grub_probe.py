@@ -35,6 +35,7 @@ case "$target" in
   fs) echo "$fs" ;;
   partmap) echo gpt ;;
   drive) echo "(hd0,gpt$number)" ;;
+  compatibility_hint) echo "hd0,gpt$number" ;;
   disk) echo /dev/twinroot ;;
   gpt_parttype) echo "$type" ;;
   hints_string) echo "--hint-bios=hd0,gpt$number --hint-efi=hd0,gpt$number --hint-baremetal=ahci0,gpt$number" ;;

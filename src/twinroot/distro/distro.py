@@ -7,6 +7,7 @@ behaviour spec §4 (filesystem features), §16 (grub), §21 (initramfs), §35 (m
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -36,7 +37,8 @@ class GrubFacts:
     """Where a distribution keeps grub, and what a fresh `/etc/default/grub` holds.
 
     `stubs` are the directories on the ESP in which grub looks for its first configuration. `timeout`, `command_line`
-    and `lines` go into `/etc/default/grub` on a hard reset. `kernelopts` says that the command line ends in the
+    (for every menu entry), `default_command_line` (for all but recovery entries) and `lines` go into
+    `/etc/default/grub` on a hard reset. `kernelopts` says that the command line ends in the
     literal `$kernelopts`, which grub expands from its environment block when booting.
     """
 
@@ -48,6 +50,7 @@ class GrubFacts:
     lines: tuple[str, ...]
     kernelopts: bool
     sources_snippets: bool
+    default_command_line: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,8 @@ _FEDORA_GRUB = GrubFacts(
     mkconfig="grub2-mkconfig",
     stubs=("EFI/fedora", "EFI/BOOT"),
     timeout=1,
-    command_line=("console=ttyS0", "earlyprintk=ttyS0", "rd.shell=0"),
+    command_line=(),
+    default_command_line=("console=ttyS0", "earlyprintk=ttyS0", "rd.shell=0"),
     lines=(
         'GRUB_TERMINAL_INPUT="serial console"',
         'GRUB_TERMINAL_OUTPUT="serial console"',
@@ -151,5 +155,16 @@ def parse_os_release(text: str) -> dict[str, str]:
     for line in text.splitlines():
         key, equals, value = line.strip().partition("=")
         if equals and not key.startswith("#"):
-            values[key] = value.strip().strip('"').strip("'")
+            values[key] = _shell_word(value.strip())
     return values
+
+
+def _shell_word(text: str) -> str:
+    """The value of an assignment as a shell reads it; text that is no proper word loses its outer quotes."""
+    if text.startswith('"'):
+        # shlex knows only two of the four characters that a backslash stands before in double quotes.
+        text = re.sub(r"\\([$`])", r"\1", text)
+    try:
+        return " ".join(shlex.split(text))
+    except ValueError:
+        return text.strip("\"'")
