@@ -29,7 +29,7 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
     assert done.code == 0, done.stderr
     disk = bootable_disk(image, scratch, silent)
     with Machine(disk.path, disk.qemu_format, log_file=scratch / "console.log") as machine:
-        machine.console.login()
+        machine.console.login(timeout=600)
         yield machine.console
 
 

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.vm, pytest.mark.images]
 )
 def test_base_image_boots(image: Path, image_format: str, query: str, tmp_path: Path) -> None:
     with Machine(built(image), image_format, log_file=tmp_path / "console.log") as machine:
-        machine.console.login()
+        machine.console.login(timeout=600)
         state = machine.console.run("systemctl is-system-running --wait", timeout=240)
         failed = machine.console.check("systemctl --failed --no-legend --plain")
         assert (state.output.strip(), failed.strip()) == ("running", "")

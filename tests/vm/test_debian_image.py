@@ -48,7 +48,7 @@ def test_customised_debian_boots(tmp_path: Path) -> None:
     assert done.code == 0, done.stderr
     with Machine(image, "raw", log_file=tmp_path / "console.log") as machine:
         console = machine.console
-        console.login()
+        console.login(timeout=600)
         assert console.run("systemctl is-system-running --wait", timeout=300).output.strip() == "running"
         assert console.check("hostname").strip() == "debbie"
         assert console.check("cat /proc/cmdline").strip().endswith('console=ttyS0 "greeting=hello world"')

@@ -29,7 +29,7 @@ def test_customised_base_with_its_own_layout_boots(tmp_path: Path) -> None:
     assert done.code == 0, done.stderr
     with Machine(image, "qcow2", log_file=tmp_path / "console.log") as machine:
         console = machine.console
-        console.login()
+        console.login(timeout=600)
         assert console.run("systemctl is-system-running --wait", timeout=300).output.strip() == "running"
         assert console.check("hostname").strip() == "kept"
         assert console.check("cat /proc/cmdline").split().count("twinroot.kept=1") == 1
