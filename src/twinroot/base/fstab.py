@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 # What is no partition of the image: nothing of it can be rebuilt, and none of it makes an image unusable.
-_MEMORY = {"tmpfs", "devtmpfs", "proc", "sysfs", "devpts"}
-_NETWORK = {"nfs", "nfs4", "cifs", "9p", "virtiofs", "autofs", "fuse"}
+_MEMORY = {"tmpfs", "ramfs", "devtmpfs", "proc", "sysfs", "devpts", "hugetlbfs", "debugfs", "tracefs", "securityfs"}
+_MEMORY |= {"efivarfs", "configfs", "mqueue", "cgroup", "cgroup2", "binfmt_misc", "bpf"}
+_NETWORK = {"nfs", "nfs4", "cifs", "smb3", "ceph", "glusterfs", "9p", "virtiofs", "autofs", "fuse"}
 _IGNORED_TYPES = _MEMORY | _NETWORK | {"swap", "overlay", "bind", "none", "iso9660"}
+_DATA_DISKS = ("/dev/disk/azure/", "/dev/disk/cloud/azure_")
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ class FstabEntry:
 def parse_fstab(text: str) -> list[FstabEntry]:
     """The entries that mount a partition of the image, in file order.
 
-    Passed over: comments, swap, overlays, bind mounts, memory and network filesystems, `noauto` entries.
+    Passed over: comments, swap, overlays, bind mounts, memory and network filesystems, the cloud's data disks,
+    `noauto` entries.
     """
     entries = []
     for line in text.splitlines():
@@ -36,6 +39,8 @@ def parse_fstab(text: str) -> list[FstabEntry]:
         options = fields[3] if len(fields) > 3 else "defaults"
         words = options.split(",")
         if fs_type in _IGNORED_TYPES or {"bind", "rbind", "noauto", "_netdev"} & set(words):
+            continue
+        if fs_type.startswith("fuse.") or source.startswith(_DATA_DISKS):
             continue
         entries.append(FstabEntry(source, re.sub(r"(?<=.)/+$", "", mount_point), fs_type, options))
     return entries
@@ -55,7 +60,5 @@ def mount_problem(entries: Sequence[FstabEntry]) -> str | None:
 
 
 def _unescape(field: str) -> str:
-    """fstab(5) writes white space as octal escapes."""
-    for code, char in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
-        field = field.replace(code, char)
-    return field
+    """fstab(5) writes white space and some other characters as octal escapes."""
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)

@@ -42,7 +42,8 @@ def render_default_grub(facts: GrubFacts, arguments: Sequence[str]) -> str:
     ]
     text = "\n".join(lines) + "\n"
     if facts.sources_snippets:
-        text += '\nfor snippet in /etc/default/grub.d/*.cfg; do\n  [ -e "$snippet" ] && . "$snippet"\ndone\n'
+        # grub-mkconfig ends at the first failure, so that not even the last test may fail.
+        text += '\nfor snippet in /etc/default/grub.d/*.cfg; do\n  if [ -e "$snippet" ]; then . "$snippet"; fi\ndone\n'
     return text
 
 
@@ -146,7 +147,7 @@ def _provide_plain_grub(removable: Path) -> list[Path]:
 
 
 def on_fat(directory: Path, name: str) -> Path:
-    """A path below a directory that will be a FAT filesystem: names that are there already count whatever their case."""
+    """A path below a directory that will be a FAT filesystem: names that are there count whatever their case."""
     path = directory
     for part in name.split("/"):
         entries = sorted(path.iterdir()) if path.is_dir() else []

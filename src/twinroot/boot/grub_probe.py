@@ -25,6 +25,10 @@ while [ $# -gt 0 ]; do
   shift
 done
 case "$subject" in
+  /dev/twinroot*) ;;
+  /dev/*) subject= ;;
+esac
+case "$subject" in
 {cases}
   *) echo "grub-probe: nothing is known of $subject" >&2; exit 1 ;;
 esac

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from twinroot.plan.disk import PlannedDisk, PlannedPartition, mount_path
 
 
@@ -25,7 +27,11 @@ def _line(partition: PlannedPartition) -> str:
     filesystem = partition.filesystem
     assert filesystem is not None and filesystem.mount is not None
     mount = filesystem.mount
-    check = 1 if mount.path == "/" else 2
-    return (
-        f"{source(partition, mount.id_type)} {mount.path} {filesystem.type} {mount.options or 'defaults'} 0 {check}\n"
-    )
+    check = "1" if mount.path == "/" else "2"
+    fields = (source(partition, mount.id_type), mount.path, filesystem.type, mount.options or "defaults", "0", check)
+    return " ".join(_escape(field) for field in fields) + "\n"
+
+
+def _escape(field: str) -> str:
+    """fstab(5) separates fields by white space, which inside of one is written in octal."""
+    return re.sub(r"[\s\\]", lambda char: f"\\{ord(char[0]):03o}", field)

@@ -39,7 +39,9 @@ def test_arguments_are_joined_as_the_kernel_reads_them(arguments: list[str], exp
     assert join_arguments(arguments) == expected
 
 
-@pytest.mark.parametrize("text", ["", "plain", 'a "b" c', "back\\slash", "$HOME `id` $(id)", "it's", "#no comment", "!x"])
+@pytest.mark.parametrize(
+    "text", ["", "plain", 'a "b" c', "back\\slash", "$HOME `id` $(id)", "it's", "#no comment", "!x"]
+)
 def test_double_quotes_keep_every_character(text: str) -> None:
     assert value_of(f"{NAME}={in_double_quotes(text)}") == text
 
@@ -114,5 +116,5 @@ def test_where_the_line_is_and_what_stays(text: str, expected: str) -> None:
 
 
 def test_appending_twice_appends_twice() -> None:
-    text = append_to_default_grub(append_to_default_grub('A=1\n', ["a b", "$kernelopts"]), ["c"])
+    text = append_to_default_grub(append_to_default_grub("A=1\n", ["a b", "$kernelopts"]), ["c"])
     assert value_of(text) == '"a b" c $kernelopts'
