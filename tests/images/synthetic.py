@@ -100,7 +100,7 @@ def make_disk(path: Path, parts: Sequence[Part], *, label: str = "gpt") -> Path:
     return path
 
 
-def small_base(path: Path, edit: Callable[[Path], None] | None = None, *, extra: Sequence[Part] = ()) -> Path:
+def small_base(path: Path, edit: Callable[[Path], object] | None = None, *, extra: Sequence[Part] = ()) -> Path:
     """The usual base: an EFI system partition, a root whose tree `edit` may change first, and `extra` partitions."""
     work = path.with_suffix(".tree")
     root = make_tree(work / "root")

@@ -74,7 +74,7 @@ def _two_roots(_small: Path, directory: Path) -> Path:
 
 
 def _edited(edit: Callable[[Path], object]) -> Make:
-    return lambda _small, directory: small_base(directory / "base", lambda root: edit(root) and None)
+    return lambda _small, directory: small_base(directory / "base", edit)
 
 
 def _fstab(line: str) -> Make:
@@ -176,4 +176,5 @@ def test_file_cut_within_its_last_block(kind: str, small: Path, place: Workplace
     options = ["-o", "force_size=on"] if kind == "vpc" else []
     subprocess.run(["qemu-img", "convert", "-O", kind, *options, small, base], check=True)
     os.truncate(base, base.stat().st_size - 4096)
-    place.fails(base, says=[f"{base}: the image is cut off"])
+    # qemu itself notices it in a VHD.
+    place.fails(base, says=[str(base), "truncated" if kind == "vpc" else "the image is cut off"])

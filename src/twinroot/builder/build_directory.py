@@ -10,12 +10,15 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from twinroot.errors import BusyError, InputError
+from twinroot.errors import BusyError, HostError, InputError
+from twinroot.interrupts import held
+from twinroot.sandbox.mounts import unmount_below
 
 
 @dataclass(frozen=True)
@@ -52,13 +55,36 @@ def open_build_directory(path: Path) -> Iterator[BuildDirectory]:
                 hint="wait for it to end, or use another --build-dir",
             ) from error
         scratch, cache = path / "scratch", path / "cache"
-        remove_tree(scratch)
-        scratch.mkdir()
-        cache.mkdir(exist_ok=True)
         try:
+            _clear(scratch)
+            _make(scratch, cache)
             yield BuildDirectory(scratch.resolve(), cache.resolve())
         finally:
+            with held():
+                _clear(scratch)
+
+
+def _make(*directories: Path) -> None:
+    for directory in directories:
+        try:
+            directory.mkdir(exist_ok=True)
+        except OSError as error:
+            raise InputError(f"cannot be made: {error.strerror}", where=str(directory)) from error
+
+
+def _clear(scratch: Path) -> None:
+    """Remove the scratch folder, once nothing is mounted in it that would be removed as well."""
+    unmount_below(scratch.resolve())
+    for attempt in range(20):
+        try:
             remove_tree(scratch)
+        except OSError as error:
+            # Programs that were killed a moment ago may still write.
+            if attempt == 19:
+                raise HostError(f"cannot be removed: {error.strerror}", where=str(error.filename)) from error
+            time.sleep(0.1)
+        else:
+            return
 
 
 def remove_tree(path: Path) -> None:

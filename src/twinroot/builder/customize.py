@@ -25,6 +25,7 @@ from twinroot.distro.distro import Distro, parse_os_release, recognise
 from twinroot.errors import InputError
 from twinroot.events import Emit, phase
 from twinroot.output.cosi import OsFacts
+from twinroot.output.space import naming_full_disk
 from twinroot.output.write import write_output
 from twinroot.plan.disk import PlannedDisk, plan_kept_disk, plan_new_disk
 from twinroot.plan.identity import Identity
@@ -55,7 +56,7 @@ def customize(request: CustomizeRequest, emit: Emit) -> None:
     """
     require_programs(request)
     privileged = isolate()
-    with open_build_directory(request.build_dir) as build:
+    with open_build_directory(request.build_dir) as build, naming_full_disk(request.build_dir, "build directory"):
         plan = _open_base(request, build.scratch, emit)
         with Mounts() as mounts:
             tree = assemble(plan.facts, plan.disk, build.scratch, mounts, privileged=privileged)

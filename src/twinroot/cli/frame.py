@@ -14,6 +14,7 @@ from twinroot.cli.logs import set_up
 from twinroot.cli.progress import watching
 from twinroot.errors import ConfigError, Problem, TwinrootError
 from twinroot.events import Emit
+from twinroot.interrupts import ENDING
 
 log = logging.getLogger("twinroot.cli")
 
@@ -24,8 +25,8 @@ class Terminated(KeyboardInterrupt):
 
 def run_command(arguments: argparse.Namespace, failure: str, work: Callable[[Emit], None]) -> int:
     """Run a command's work; returns the exit code. `failure` begins the final line of a run that failed."""
-    for sig in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(sig, _terminate)
+    for number in ENDING:
+        signal.signal(number, _end)
     try:
         set_up(arguments.log_level, arguments.log_format, arguments.log_color, arguments.log_file)
     except TwinrootError as error:
@@ -41,7 +42,9 @@ def run_command(arguments: argparse.Namespace, failure: str, work: Callable[[Emi
         log.critical("%s: %s", failure, error)
         return 1
     except KeyboardInterrupt as stop:
-        _quiet_signals()
+        for number in ENDING:
+            # Python gives its own handlers up before it ends.
+            signal.signal(number, signal.SIG_IGN)
         log.critical("%s: %s", failure, "terminated" if isinstance(stop, Terminated) else "interrupted")
         return 1
     except BrokenPipeError:
@@ -51,13 +54,11 @@ def run_command(arguments: argparse.Namespace, failure: str, work: Callable[[Emi
     return 0
 
 
-def _terminate(_signal: int, _frame: FrameType | None) -> None:
-    raise Terminated
-
-
-def _quiet_signals() -> None:
-    for sig in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        signal.signal(sig, signal.SIG_IGN)
+def _end(number: int, _frame: FrameType | None) -> None:
+    """End the run by an exception; nothing that comes after the first signal disturbs the cleaning up."""
+    for other in ENDING:
+        signal.signal(other, lambda _number, _frame: None)
+    raise KeyboardInterrupt if number == signal.SIGINT else Terminated
 
 
 def _report_problems(error: ConfigError, failure: str, log_format: str) -> None:

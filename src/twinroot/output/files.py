@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from twinroot.errors import InputError
+from twinroot.interrupts import held
+from twinroot.output.space import naming_full_disk
 
 
 def check_output(path: Path) -> None:
@@ -27,9 +29,11 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield the name to write to; on success it is synced and takes the place of `path`, otherwise it is removed."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        yield partial
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
+        with naming_full_disk(path.parent, "output"):
+            yield partial
+            with partial.open("rb") as file:
+                os.fsync(file.fileno())
+            partial.replace(path)
     finally:
-        partial.unlink(missing_ok=True)
+        with held():
+            partial.unlink(missing_ok=True)

@@ -31,9 +31,17 @@ def write_output(
         write_cosi_image(path, disk, contents, found, identity, level=level, emit=emit)
         return
     parts = [DiskPart(content.partition.offset, content.source) for content in contents]
+    direct = output_format in ("raw", "vhd-fixed")
+    if not direct:
+        _assemble(scratch / "disk.raw", disk, parts, emit)
     with replacing(path) as partial:
-        raw = partial if output_format in ("raw", "vhd-fixed") else scratch / "disk.raw"
-        with phase(emit, "disk", "Putting the disk together") as advance:
-            write_raw(raw, disk.table, parts, advance)
+        if direct:
+            _assemble(partial, disk, parts, emit)
+        raw = partial if direct else scratch / "disk.raw"
         with phase(emit, "output", f"Writing {path.name}", total=100, unit="percent") as advance:
             convert_raw(raw, partial, output_format, identity, lambda percent: advance(int(percent)))
+
+
+def _assemble(raw: Path, disk: PlannedDisk, parts: Sequence[DiskPart], emit: Emit) -> None:
+    with phase(emit, "disk", "Putting the disk together") as advance:
+        write_raw(raw, disk.table, parts, advance)

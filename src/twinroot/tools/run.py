@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from twinroot.errors import CommandError, MissingToolError
+from twinroot.interrupts import held
 from twinroot.tools.packages import package_of
 
 log = logging.getLogger(__name__)
@@ -78,7 +79,8 @@ def run(
     `env` adds to `environment()`. `ok` lists the exit codes that count as success. `on_line` sees each line of
     standard output as it comes; a carriage return, which progress displays use, ends a line too. Raises CommandError
     for other exit codes, MissingToolError when the program is not there. Whatever interrupts us (an exception in
-    `on_line`, Ctrl-C, SIGTERM) ends the program and everything it started first.
+    `on_line`, Ctrl-C, SIGTERM) ends the program and everything it started first. Where the host has setpriv,
+    a SIGKILL of ours ends the program too.
     """
     command = [os.fspath(arg) for arg in argv]
     command[0] = find(command[0])
@@ -100,21 +102,23 @@ def run(
 def _process(
     command: list[str], stdin: bytes | None, env: Mapping[str, str] | None, cwd: Arg | None, errors: IO[bytes]
 ) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=errors,
-        env=environment(env),
-        cwd=cwd,
-        start_new_session=True,
-    )
+    process: subprocess.Popen[bytes] | None = None
     try:
+        with held():
+            process = subprocess.Popen(
+                _dying_with_us(command),
+                stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env=environment(env),
+                cwd=cwd,
+                start_new_session=True,
+            )
         yield process
     finally:
-        if process.poll() is None:
+        if process and process.poll() is None:
             stop(process)
-        if process.stdout:
+        if process and process.stdout:
             process.stdout.close()
 
 
@@ -133,9 +137,8 @@ def start(
     """
     command = [find(os.fspath(argv[0])), *(os.fspath(arg) for arg in argv[1:])]
     log.debug("start: %s", shlex.join(command))
-    setpriv = shutil.which("setpriv", path=_search_path())
     return subprocess.Popen(
-        [setpriv, "--pdeathsig", "KILL", "--", *command] if setpriv else command,
+        _dying_with_us(command),
         stdin=stdin,
         stdout=stdout,
         stderr=stderr,
@@ -143,6 +146,11 @@ def start(
         pass_fds=pass_fds,
         start_new_session=True,
     )
+
+
+def _dying_with_us(command: list[str]) -> list[str]:
+    setpriv = shutil.which("setpriv", path=_search_path())
+    return [setpriv, "--pdeathsig", "KILL", "--", *command] if setpriv else command
 
 
 def stop(process: subprocess.Popen[bytes], grace: float = 5.0) -> None:
