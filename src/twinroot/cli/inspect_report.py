@@ -11,6 +11,7 @@ from twinroot.output.inspection import Inspection, PartitionFacts
 from twinroot.units import human
 
 _KEY = 15
+_WIDE = 96
 # Free space below this part of the disk is not drawn.
 _DRAWN_GAP = 0.004
 
@@ -89,10 +90,12 @@ def _partitions(found: Inspection, width: int, chars: Characters) -> list[Line]:
         Column("used", right=True), Column("image", right=True), Column("stored", right=True),
     )  # fmt: skip
     rows = []
+    # The bar shows the order; a narrow screen has room for either the places or what a COSI file adds.
+    show_start = not found.cosi or width >= _WIDE
     for p in found.partitions:
         texts = (
             str(p.number or ""), p.label, p.type_name or str(p.type_uuid), p.fs_type or "", p.mount_point or "",
-            short(p.start) if p.start is not None else "", short(p.size),
+            short(p.start) if show_start and p.start is not None else "", short(p.size),
             short(p.used) if p.used is not None else "",
             short(p.image.uncompressed) if p.image else "", short(p.image.compressed) if p.image else "",
         )  # fmt: skip
