@@ -19,6 +19,7 @@ from twinroot.distro.packages import InstalledPackage, PackageSources
 from twinroot.events import Emit, phase
 from twinroot.plan.disk import PlannedDisk
 from twinroot.sandbox.chroot import Chroot, open_chroot
+from twinroot.sandbox.paths import resolve_inside
 from twinroot.storage import fstab
 
 # "Installing : curl-7.88.1-10.x86_64   12/56" of dnf and tdnf.
@@ -66,7 +67,7 @@ def _boot_loader(chroot: Chroot, wanted: Os, disk: PlannedDisk, distro: Distro, 
 
 
 def _write_fstab(root: Path, disk: PlannedDisk) -> None:
-    path = root / "etc/fstab"
+    path = resolve_inside(root, "/etc") / "fstab"
     path.unlink(missing_ok=True)
     path.write_text(fstab.render(disk))
     path.chmod(0o644)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from twinroot.sandbox.paths import resolve_inside
+
 
 def set_hostname(root: Path, hostname: str) -> None:
     """Write the name. A symbolic link in its place is replaced, never followed."""
-    path = root / "etc/hostname"
+    path = resolve_inside(root, "/etc") / "hostname"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     path.write_text(hostname)

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from twinroot.sandbox.paths import resolve_inside
+
 
 @contextmanager
 def host_resolv_conf(root: Path) -> Iterator[None]:
@@ -13,7 +15,7 @@ def host_resolv_conf(root: Path) -> Iterator[None]:
 
     A host without one changes nothing: local repositories need no names.
     """
-    host, inside = Path("/etc/resolv.conf"), root / "etc/resolv.conf"
+    host, inside = Path("/etc/resolv.conf"), resolve_inside(root, "/etc") / "resolv.conf"
     if not host.exists():
         yield
         return

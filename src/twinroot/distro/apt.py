@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from twinroot.distro.packages import InstalledPackage, OnLine
 from twinroot.errors import CommandError, InputError, TwinrootError
 from twinroot.sandbox.chroot import Chroot
+from twinroot.sandbox.paths import resolve_inside
 
 CACHES = ("/var/cache/apt", "/var/lib/apt/lists")
 _LOGS = ("var/log/apt/history.log", "var/log/apt/term.log", "var/log/apt/eipp.log.xz", "var/log/dpkg.log")
@@ -21,6 +23,13 @@ _ENVIRONMENT = {
     "LANG": "C.UTF-8",
     "LC_ALL": "C.UTF-8",
 }
+# How apt-get says that it does not know a package, or a version of it.
+_UNKNOWN = re.compile(
+    r"^E: (?:Unable to locate package (\S+)|Package '(\S+)' has no installation candidate"
+    r"|Couldn't find any package by (?:glob|regex) '(\S+)'|Couldn't find task '(\S+)'"
+    r"|Version '\S+' for '(\S+)' was not found)$",
+    re.MULTILINE,
+)
 _QUERY = "${db:Status-Abbrev}\\t${Package}\\t${Version}\\t${Architecture}\\n"
 
 
@@ -43,7 +52,8 @@ class AptManager:
 
     def remove(self, names: Sequence[str], on_line: OnLine) -> None:
         """See PackageManager. What only the removed packages needed goes too."""
-        present = {package.name for package in installed(self.chroot)}
+        packages = installed(self.chroot)
+        present = {package.name for package in packages} | {f"{package.name}:{package.arch}" for package in packages}
         missing = [name for name in names if name not in present]
         if missing:
             raise InputError(
@@ -79,8 +89,8 @@ class AptManager:
 def clean(chroot: Chroot) -> None:
     """Empty the logs that package work wrote."""
     for name in _LOGS:
-        path = chroot.root / name
-        if path.is_file() and not path.is_symlink():
+        path = resolve_inside(chroot.root, name)
+        if path.is_file():
             path.write_bytes(b"")
 
 
@@ -109,7 +119,7 @@ def parse_status(text: str) -> list[InstalledPackage]:
 @contextmanager
 def _no_service_starts(chroot: Chroot) -> Iterator[None]:
     """Packages must not start services in a tree that is not running; undone on every way out."""
-    policy = chroot.root / "usr/sbin/policy-rc.d"
+    policy = resolve_inside(chroot.root, "/usr/sbin") / "policy-rc.d"
     if policy.exists() or policy.is_symlink():
         # The image's own policy stands; it is not ours to replace.
         yield
@@ -122,20 +132,16 @@ def _no_service_starts(chroot: Chroot) -> Iterator[None]:
         policy.unlink(missing_ok=True)
 
 
+def unknown_packages(output: str) -> list[str]:
+    """The packages that apt-get's output says it does not know, in order."""
+    return list(dict.fromkeys(next(filter(None, groups)) for groups in _UNKNOWN.findall(output)))
+
+
 def _explained(error: CommandError, field: str) -> TwinrootError:
-    names = [
-        line.rsplit("package ", 1)[1].strip()
-        for line in error.output.splitlines()
-        if "Unable to locate package " in line
-    ]
-    names += [
-        line.split("'")[1]
-        for line in error.output.splitlines()
-        if "has no installation candidate" in line and "'" in line
-    ]
+    names = unknown_packages(error.output)
     if not names:
         return error
     return InputError(
-        f"os.packages.{field}: no repository has a package named: {', '.join(dict.fromkeys(names))}",
+        f"os.packages.{field}: no repository has a package named: {', '.join(names)}",
         hint="check the spelling, and the base image's /etc/apt/sources.list.d",
     )

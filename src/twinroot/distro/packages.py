@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from twinroot.sandbox.mounts import Mounts
+from twinroot.sandbox.paths import resolve_inside
 
 OnLine = Callable[[str], None]
 
@@ -57,4 +58,4 @@ def bind_cache(mounts: Mounts, root: Path, directory: str, cache: Path) -> None:
     """Put a directory of the build directory over a cache directory of the image."""
     source = cache / directory.strip("/").replace("/", "-")
     source.mkdir(parents=True, exist_ok=True)
-    mounts.bind(source, root / directory.lstrip("/"), temporary=True)
+    mounts.bind(source, resolve_inside(root, directory), temporary=True)

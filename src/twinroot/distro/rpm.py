@@ -15,7 +15,7 @@ REPOSITORIES = "/run/twinroot/repositories"
 _QUERY = "%{NAME}\\t%{VERSION}\\t%{RELEASE}\\t%{ARCH}\\n"
 # How the three programs say that they do not know a package.
 _UNKNOWN = ("No match for argument:", "Unable to find a match:", "No package matches")
-_TDNF_UNKNOWN = ("package not found or not installed", "No matching packages")
+_TDNF_UNKNOWN = " package not found or not installed"
 
 
 @dataclass(frozen=True)
@@ -60,15 +60,17 @@ class RpmManager:
         self._change("update", "update", [], names, on_line)
 
     def is_installed(self, name: str) -> bool:
-        """Whether a package, or a package that provides the name, is installed."""
-        return self.chroot.run(["rpm", "-q", "--whatprovides", name], ok=(0, 1)).code == 0
+        """Whether a package (a version may follow its name), or one that provides the name, is installed."""
+        return any(
+            self.chroot.run(["rpm", "-q", *option, name], ok=(0, 1)).code == 0 for option in (["--whatprovides"], [])
+        )
 
     def _change(self, field: str, verb: str, options: list[str], names: Sequence[str], on_line: OnLine) -> None:
         try:
             result = self._run([verb, *options], names, on_line)
         except CommandError as error:
             raise _explained(error, field) from error
-        unknown = _unknown(result)
+        unknown = unknown_packages(result)
         if unknown:
             # dnf only warns of these where anything else could be done.
             raise _unknown_error(field, unknown)
@@ -98,15 +100,16 @@ def parse_installed(rows: Sequence[str]) -> list[InstalledPackage]:
 QUERY_FORMAT = _QUERY
 
 
-def _unknown(output: str) -> list[str]:
+def unknown_packages(output: str) -> list[str]:
+    """The packages that a program's output says it does not know, in order."""
     found: list[str] = []
     for line in output.splitlines():
         for marker in _UNKNOWN:
             if marker in line:
-                found += [name for name in line.split(marker, 1)[1].split() if name not in found]
-        if any(marker in line for marker in _TDNF_UNKNOWN):
-            found += [name for name in [line.split()[0]] if name not in found]
-    return found
+                found += [name.strip("'\"") for name in line.split(marker, 1)[1].split()]
+        if line.endswith(_TDNF_UNKNOWN):
+            found.append(line.removesuffix(_TDNF_UNKNOWN).split()[-1])
+    return list(dict.fromkeys(found))
 
 
 def _unknown_error(field: str, names: list[str]) -> InputError:
@@ -117,7 +120,7 @@ def _unknown_error(field: str, names: list[str]) -> InputError:
 
 
 def _explained(error: CommandError, field: str) -> TwinrootError:
-    unknown = _unknown(error.output)
+    unknown = unknown_packages(error.output)
     return _unknown_error(field, unknown) if unknown else error
 
 

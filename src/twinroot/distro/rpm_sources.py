@@ -16,6 +16,7 @@ from twinroot.distro.packages import PackageSources
 from twinroot.distro.rpm import REPOSITORIES
 from twinroot.errors import InputError
 from twinroot.sandbox.mounts import Mounts
+from twinroot.sandbox.paths import resolve_inside
 from twinroot.tools import createrepo
 
 _INSIDE = "/run/twinroot/sources"
@@ -38,8 +39,9 @@ def attach(sources: PackageSources, root: Path, scratch: Path, mounts: Mounts) -
     merged = configparser.RawConfigParser()
     merged.optionxform = str  # type: ignore[assignment,method-assign]  # keys keep their case
     if sources.image_repositories:
-        for path in sorted((root / "etc/yum.repos.d").glob("*.repo")):
-            merged.read_string(path.read_text(), str(path))
+        for path in sorted(resolve_inside(root, "/etc/yum.repos.d").glob("*.repo")):
+            inside = f"/etc/yum.repos.d/{path.name}"
+            _merge_image_repo(resolve_inside(root, inside), inside, merged)
     for index, path in enumerate(sources.paths):
         if path.is_dir():
             _attach_directory(path, index, merged, root, scratch, mounts)
@@ -50,6 +52,21 @@ def attach(sources: PackageSources, root: Path, scratch: Path, mounts: Mounts) -
     target = root / REPOSITORIES.lstrip("/")
     target.mkdir(parents=True, exist_ok=True)
     (target / "all.repo").write_text(text.getvalue())
+
+
+def _merge_image_repo(path: Path, shown: str, merged: configparser.RawConfigParser) -> None:
+    try:
+        # Not strict, as the package managers are not: of two values for one key, the last counts.
+        parser = configparser.RawConfigParser(strict=False)
+        parser.optionxform = str  # type: ignore[assignment,method-assign]  # keys keep their case
+        parser.read_string(path.read_text(), shown)
+    except (configparser.Error, UnicodeDecodeError, OSError) as error:
+        raise InputError(
+            f"{shown} of the base image is not a readable .repo file: {error}",
+            hint="leave the image's repositories out with --disable-base-image-rpm-repos",
+        ) from error
+    for section in parser.sections():
+        merged[section] = (dict(merged[section]) if section in merged else {}) | dict(parser[section])
 
 
 def _attach_directory(
@@ -93,6 +110,9 @@ def _local(uri: str, repo_file: Path, root: Path, mounts: Mounts) -> str:
         raise InputError(f"{repo_file}: {uri} does not exist on this host")
     inside = f"{_INSIDE}/host{host.resolve()}"
     target = root / inside.lstrip("/")
+    if target.exists() and target.samefile(host):
+        # Another section has named it already.
+        return f"file://{inside}"
     if host.is_file():
         target.parent.mkdir(parents=True, exist_ok=True)
         target.touch()

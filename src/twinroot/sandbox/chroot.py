@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from twinroot.sandbox.mounts import Mounts
+from twinroot.sandbox.paths import resolve_inside
 from twinroot.tools.run import Result, run
 
 _NODES = ("null", "zero", "full", "random", "urandom", "tty")
@@ -72,7 +73,7 @@ class Chroot:
     def which(self, program: str) -> str | None:
         """The path of a program inside the image, or None."""
         for directory in ENVIRONMENT["PATH"].split(":"):
-            path = self.root / directory.lstrip("/") / program
+            path = resolve_inside(self.root, directory) / program
             if path.is_symlink() or path.exists():
                 return f"{directory}/{program}"
         return None

@@ -13,7 +13,7 @@ def describe(directory: Path, output: Path, *, prefix: str) -> None:
     `directory` itself is only read. Package locations in the metadata begin with `prefix`.
     """
     output.mkdir(parents=True, exist_ok=True)
-    argv = [
+    argv: list[str | Path] = [
         "createrepo_c",
         "--quiet",
         "--outputdir",
