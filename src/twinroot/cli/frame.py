@@ -51,6 +51,11 @@ def run_command(arguments: argparse.Namespace, failure: str, work: Callable[[Emi
         # Whoever read our output has enough of it.
         sys.stderr.close()
         return 1
+    except OSError as error:
+        # A file that cannot be read or written where nobody expected it: the machine's fault, not a defect.
+        where = f"{error.filename}: " if error.filename else ""
+        log.critical("%s: %s%s", failure, where, error.strerror or error)
+        return 1
     return 0
 
 

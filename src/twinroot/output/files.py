@@ -11,11 +11,18 @@ from twinroot.errors import InputError
 from twinroot.interrupts import held
 from twinroot.output.space import naming_full_disk
 
+# 255 (NAME_MAX), less what `replacing` adds to the name while the file is written.
+_LONGEST_NAME = 255 - len("..4194304.partial")
+
 
 def check_output(path: Path) -> None:
     """InputError when a file cannot be written there; to be asked before any work starts."""
     if path.is_dir():
         raise InputError("the output path is a directory", where=str(path), hint="name a file")
+    if path.exists() and not path.is_file():
+        raise InputError("the output path is a device or the like, not a file", where=str(path), hint="name a file")
+    if len(os.fsencode(path.name)) > _LONGEST_NAME:
+        raise InputError(f"the name of the output file is longer than {_LONGEST_NAME} bytes", where=str(path))
     if not path.parent.is_dir():
         raise InputError(
             f"the output directory {path.parent} does not exist", where=str(path), hint=f"mkdir -p {path.parent}"

@@ -59,8 +59,8 @@ out.raw · raw disk image · disk of 4 GiB · 300 MiB on this host
 1  esp    esp            vfat  /boot/efi     1 MiB    64 MiB  4 MiB
 2  ro?ot  linux-generic  ext4  /            65 MiB  1.94 GiB  1 GiB
 
-#  PARTUUID                              filesystem UUID                       label
-1  00000000-0000-0000-0000-000000000001  DB7D-FEC8                             ESP
+#  PARTUUID                              filesystem UUID
+1  00000000-0000-0000-0000-000000000001  DB7D-FEC8
 2  00000000-0000-0000-0000-000000000002  00000000-0000-0000-0000-000000000003
 
 system           Some Linux 3 [some 3.0, x86_64]

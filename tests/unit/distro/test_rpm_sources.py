@@ -33,7 +33,7 @@ def test_bad_repo_files(tmp_path: Path, content: bytes | None, message: str) -> 
 
 def test_neither_directory_nor_repo_file(tmp_path: Path) -> None:
     (tmp_path / "x.rpm").touch()
-    with pytest.raises(InputError, match="neither a directory nor a .repo file"):
+    with pytest.raises(InputError, match=r"neither a directory nor a \.repo file"):
         check_sources([tmp_path / "x.rpm"])
 
 
