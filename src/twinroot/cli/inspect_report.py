@@ -108,7 +108,8 @@ def _identifiers(found: Inspection, width: int, chars: Characters) -> list[Line]
     columns = (Column("#", right=True), Column("PARTUUID"), Column("filesystem UUID"), Column("label", least=6))
     rows = []
     for p in found.partitions:
-        texts = (str(p.uuid or ""), p.fs_uuid or "", p.fs_label or "")
+        label = p.fs_label if width >= _WIDE else None
+        texts = (str(p.uuid or ""), p.fs_uuid or "", label or "")
         number = Span(str(p.number or ""), f"bold hue{_hue(p)}")
         rows.append([number, *(Span(clean(text, chars)) for text in texts)])
     return table(columns, rows, width, chars)

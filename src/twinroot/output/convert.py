@@ -15,13 +15,15 @@ from pathlib import Path
 from uuid import uuid4
 
 from twinroot.base.image import DiskImage, check_whole, probe
-from twinroot.errors import CommandError, InputError, NoSpaceError
+from twinroot.errors import CommandError, InputError
 from twinroot.events import Emit, phase
+from twinroot.formats.cosi.model import Metadata
 from twinroot.output.disk import convert_raw, qemu_target
 from twinroot.output.files import check_output, replacing
 from twinroot.output.inspect import is_cosi
 from twinroot.output.pack import pack
 from twinroot.output.repack import repack
+from twinroot.output.space import naming_full_disk
 from twinroot.output.unpack import unpack
 from twinroot.plan.identity import Identity
 from twinroot.tools import qemu_img
@@ -45,7 +47,7 @@ def convert(wanted: Conversion, scratch: Path, emit: Emit) -> None:
     from_cosi = is_cosi(wanted.source)
     if wanted.target.exists() and wanted.target.samefile(wanted.source):
         raise InputError("the output is the input file", where=str(wanted.target), hint="name another output file")
-    try:
+    with naming_full_disk(scratch, "scratch files"):
         if from_cosi and wanted.format == "cosi":
             repack(wanted.source, wanted.target, scratch, emit, level=wanted.level)
         elif from_cosi:
@@ -54,27 +56,32 @@ def convert(wanted: Conversion, scratch: Path, emit: Emit) -> None:
             pack(probe(wanted.source), wanted.target, scratch, emit, level=wanted.level)
         else:
             _disk_to_disk(wanted, probe(wanted.source), emit)
-    except CommandError as error:
-        if "No space left on device" in error.output:
-            hint = "free some space, or choose another place for the output and the scratch files"
-            raise NoSpaceError("no space is left for the conversion", where=str(wanted.target), hint=hint) from error
-        raise
 
 
 def _cosi_to_disk(wanted: Conversion, scratch: Path, emit: Emit) -> None:
-    with replacing(wanted.target) as partial:
-        raw = partial if wanted.format in ("raw", "vhd-fixed") else scratch / "disk.raw"
-        metadata, _table = unpack(wanted.source, raw, scratch, emit)
-        with phase(emit, "output", f"Writing {wanted.target.name}", total=100, unit="percent") as advance:
-            identity = Identity(metadata.id or uuid4())
-            convert_raw(raw, partial, wanted.format, identity, lambda percent: advance(int(percent)))
+    if wanted.format in ("raw", "vhd-fixed"):
+        with replacing(wanted.target) as partial:
+            metadata, _ = unpack(wanted.source, partial, scratch, emit)
+            convert_raw(partial, partial, wanted.format, _identity(metadata), lambda _percent: None)
+        return
+    raw = scratch / "disk.raw"
+    metadata, _ = unpack(wanted.source, raw, scratch, emit)
+    with (
+        replacing(wanted.target) as partial,
+        phase(emit, "output", f"Writing {wanted.target.name}", total=100, unit="percent") as advance,
+    ):
+        convert_raw(raw, partial, wanted.format, _identity(metadata), lambda percent: advance(int(percent)))
+
+
+def _identity(metadata: Metadata) -> Identity:
+    return Identity(metadata.id or uuid4())
 
 
 def _disk_to_disk(wanted: Conversion, image: DiskImage, emit: Emit) -> None:
-    if image.format == "raw" and image.size % _SECTOR:
-        raise InputError(
-            f"this is no disk image: its {image.size} bytes are not a whole number of sectors", where=str(image.path)
-        )
+    # qemu-img rounds the size of a raw disk up, so anything would pass for one.
+    length = image.path.stat().st_size
+    if image.format == "raw" and length % _SECTOR:
+        raise InputError(f"this is no disk image: {length} bytes are no whole number of sectors", where=str(image.path))
     check_whole(image)
     target_format, options = qemu_target(wanted.format)
     with (

@@ -8,14 +8,12 @@ their own before they come to the disk, as resize2fs cannot work inside a larger
 
 from __future__ import annotations
 
-import errno
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from twinroot.errors import FormatError, HostError, InputError, NoSpaceError
+from twinroot.errors import FormatError, InputError
 from twinroot.events import Emit, phase
 from twinroot.formats import gpt
 from twinroot.formats.cosi.model import ImageFile, Metadata
@@ -23,6 +21,7 @@ from twinroot.formats.cosi.reader import CosiFile, open_cosi
 from twinroot.formats.source import FileRegion
 from twinroot.output.disk import copy_data
 from twinroot.output.inspect_cosi import read_table
+from twinroot.output.space import naming_full_disk
 from twinroot.plan.disk import EXT_TYPES
 from twinroot.tools import blkid, e2fsprogs
 from twinroot.tools.e2fsprogs import Location
@@ -56,7 +55,7 @@ def unpack(path: Path, raw: Path, scratch: Path, emit: Emit, *, grow: bool = Tru
         images = placed_images(cosi, table)
         total = sum(placed.image.uncompressed_size for placed in images)
         growing = _growing(cosi.metadata, images) if grow else set()
-        with _no_space(raw.parent), raw.open("wb") as disk:
+        with naming_full_disk(raw.parent, "unpacked disk"), raw.open("wb") as disk:
             disk.truncate(table.disk_size)
             with phase(emit, "unpack", f"Unpacking {path.name}", total=total) as advance:
                 grown = _write_images(cosi, images, growing, disk.fileno(), scratch, advance)
@@ -110,7 +109,7 @@ def _write_images(
     for placed in images:
         if placed.partition.number in growing:
             image = scratch / f"partition-{placed.partition.number}.img"
-            with image.open("wb") as file:
+            with naming_full_disk(scratch, "scratch files"), image.open("wb") as file:
                 done = _write_image(cosi, placed.image, file.fileno(), 0, done, advance)
                 file.truncate(placed.image.uncompressed_size)
             apart.append((placed, image))
@@ -151,15 +150,3 @@ def _write_table(cosi: CosiFile, table: gpt.Table, fd: int) -> None:
     boot_code = cosi.read(region.image)[:_BOOT_CODE] if region else b""
     os.pwrite(fd, boot_code + primary[len(boot_code) :], 0)
     os.pwrite(fd, gpt.backup_bytes(table), gpt.backup_offset(table))
-
-
-@contextmanager
-def _no_space(directory: Path) -> Iterator[None]:
-    """Turn what the system says about writing into errors that a person can act on."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            hint = "free some space, or name a directory elsewhere with --build-dir"
-            raise NoSpaceError("no space is left for the unpacked disk", where=str(directory), hint=hint) from error
-        raise HostError(f"the unpacked disk cannot be written: {error.strerror}", where=str(directory)) from error
