@@ -19,7 +19,7 @@ from twinroot.distro.packages import InstalledPackage, PackageSources
 from twinroot.events import Emit, phase
 from twinroot.plan.disk import PlannedDisk
 from twinroot.sandbox.chroot import Chroot, open_chroot
-from twinroot.sandbox.paths import resolve_inside
+from twinroot.sandbox.paths import place_file
 from twinroot.storage import fstab
 
 # "Installing : curl-7.88.1-10.x86_64   12/56" of dnf and tdnf.
@@ -32,7 +32,7 @@ def change_os(
     """Apply the config to the tree; returns what is installed afterwards."""
     wanted = request.config.config.os or Os()
     if disk.repartitioned:
-        _write_fstab(root, disk)
+        place_file(root, "/etc/fstab", fstab.render(disk))
     with open_chroot(root, disk_links=grub_probe.disk_links(disk)) as chroot:
         _packages(chroot, request, distro, build, emit)
         if wanted.hostname:
@@ -64,13 +64,6 @@ def _boot_loader(chroot: Chroot, wanted: Os, disk: PlannedDisk, distro: Distro, 
     elif arguments:
         with phase(emit, "boot", "Adding kernel arguments", unit="step"):
             grub.add_arguments(chroot, disk, distro.grub, arguments)
-
-
-def _write_fstab(root: Path, disk: PlannedDisk) -> None:
-    path = resolve_inside(root, "/etc") / "fstab"
-    path.unlink(missing_ok=True)
-    path.write_text(fstab.render(disk))
-    path.chmod(0o644)
 
 
 def _counter(advance: Callable[[int], None]) -> Callable[[str], None]:

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from twinroot.sandbox.paths import resolve_inside
+from twinroot.sandbox.paths import place_file
 
 
 def set_hostname(root: Path, hostname: str) -> None:
     """Write the name. A symbolic link in its place is replaced, never followed."""
-    path = resolve_inside(root, "/etc") / "hostname"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    path.write_text(hostname)
-    path.chmod(0o644)
+    place_file(root, "/etc/hostname", hostname)

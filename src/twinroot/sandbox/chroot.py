@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from twinroot.errors import InputError
 from twinroot.sandbox.mounts import Mounts
 from twinroot.sandbox.paths import resolve_inside
 from twinroot.tools.run import Result, run
@@ -86,9 +87,10 @@ def open_chroot(root: Path, *, disk_links: Mapping[str, str] | None = None) -> I
     `disk_links` names entries below `/dev/disk` (such as `by-uuid/…`) that shall exist, with the device name each
     stands for: tools that write boot configuration look whether a device of that name is there.
     """
-    (root / "proc").mkdir(exist_ok=True)
+    for name in ("dev", "proc", "sys", "run", "tmp"):
+        _plain_directory(root, name)
     with Mounts() as mounts:
-        dev = mounts.tmpfs(root / "dev", "mode=755,size=4M,nosuid")
+        dev = mounts.tmpfs(root / "dev", "mode=755,size=4M,nosuid,nodev")
         for name in _NODES:
             (dev / name).touch()
             mounts.bind(Path("/dev", name), dev / name)
@@ -105,3 +107,11 @@ def open_chroot(root: Path, *, disk_links: Mapping[str, str] | None = None) -> I
         mounts.tmpfs(root / "run", "mode=755,nosuid,nodev")
         mounts.tmpfs(root / "tmp", "mode=1777,nosuid,nodev")
         yield Chroot(root)
+
+
+def _plain_directory(root: Path, name: str) -> None:
+    """Make a mount point in the tree; a link in its place could lead anywhere on the host."""
+    path = root / name
+    if path.is_symlink() or (path.exists() and not path.is_dir()):
+        raise InputError(f"/{name} of the image is not a directory")
+    path.mkdir(exist_ok=True)

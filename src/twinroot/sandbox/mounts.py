@@ -51,7 +51,8 @@ class Mounts:
         """`lower` read-only, with `upper` collecting all changes. Directories are made as needed."""
         for directory in (upper, work):
             directory.mkdir(parents=True, exist_ok=True)
-        options = f"lowerdir={_escape(lower)},upperdir={_escape(upper)},workdir={_escape(work)}"
+        # nodev: a device node of the base image must not be the host's device.
+        options = f"nodev,lowerdir={_escape(lower)},upperdir={_escape(upper)},workdir={_escape(work)}"
         # Without privileges overlayfs keeps its marks in user.* attributes (kernel 5.11).
         options += ",userxattr" if unprivileged else ",index=off,metacopy=off,redirect_dir=off,xino=off"
         return self._mount(target, ["-t", "overlay", "-o", options, "overlay", str(target)])
@@ -63,7 +64,7 @@ class Mounts:
             return self._fuse2fs(path, offset, target)
         # noload: a journal that was not replayed must not make a read-only mount fail or write.
         extra = ",noload" if fs_type.startswith("ext") else ",norecovery" if fs_type == "xfs" else ""
-        options = f"loop,ro,offset={offset},sizelimit={size}{extra}"
+        options = f"loop,ro,nodev,offset={offset},sizelimit={size}{extra}"
         return self._mount(target, ["-t", fs_type, "-o", options, str(path), str(target)])
 
     def _fuse2fs(self, path: Path, offset: int, target: Path) -> Path:
