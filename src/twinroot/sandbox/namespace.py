@@ -58,10 +58,21 @@ def isolate() -> bool:
             "the user namespace could not be given its id range",
             hint="run as root, or install uidmap and give your user a range in /etc/subuid and /etc/subgid",
         )
-    os.setgid(0)
-    os.setuid(0)
-    _make_private(libc)
+    _become_root_inside(libc)
     return False
+
+
+def _become_root_inside(libc: ctypes.CDLL) -> None:
+    """The first use of the new namespace's privileges, which is where a security module says no (AppArmor)."""
+    try:
+        os.setgid(0)
+        os.setuid(0)
+        _make_private(libc)
+    except (OSError, HostError) as error:
+        raise HostError(
+            f"this host gives user namespaces no privileges: {error}",
+            hint="run as root, or write 0 to /proc/sys/kernel/apparmor_restrict_unprivileged_userns (Ubuntu 24.04)",
+        ) from error
 
 
 def _unshare(libc: ctypes.CDLL, flags: int) -> None:
