@@ -18,7 +18,7 @@ from twinroot.base.facts import BaseFacts
 from twinroot.errors import InputError
 from twinroot.plan.disk import PlannedDisk, mount_path
 from twinroot.plan.facts import BaseFilesystem
-from twinroot.sandbox.mounts import Mounts
+from twinroot.sandbox.mounts import Mounts, copy_status
 from twinroot.sandbox.paths import resolve_inside
 from twinroot.tools import fat
 from twinroot.tools.run import run
@@ -80,7 +80,7 @@ def _mount_part(
         if source:
             run(["cp", "--recursive", "--preserve=timestamps", "--no-target-directory", source, part])
         else:
-            shutil.copystat(target, part)
+            copy_status(target, part)
         mounts.bind(part, target)
         return
     upper, work = scratch / "upper" / _name(path), scratch / "work" / _name(path)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -49,8 +51,11 @@ class Mounts:
 
     def overlay(self, lower: Path, upper: Path, work: Path, target: Path, *, unprivileged: bool) -> Path:
         """`lower` read-only, with `upper` collecting all changes. Directories are made as needed."""
+        new = not upper.exists()
         for directory in (upper, work):
             directory.mkdir(parents=True, exist_ok=True)
+        if new:
+            copy_status(lower, upper)
         # nodev: a device node of the base image must not be the host's device.
         options = f"nodev,lowerdir={_escape(lower)},upperdir={_escape(upper)},workdir={_escape(work)}"
         # Without privileges overlayfs keeps its marks in user.* attributes (kernel 5.11).
@@ -97,6 +102,13 @@ def unmount_below(directory: Path) -> None:
         target = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match.group(1), 8)), line.split()[4])
         if directory in Path(target).parents:
             run(["umount", "--lazy", target])
+
+
+def copy_status(source: Path, target: Path) -> None:
+    """Give a directory the owner, mode, times and attributes of another: an overlay's root shows those of its upper."""
+    status = source.stat()
+    os.chown(target, status.st_uid, status.st_gid)
+    shutil.copystat(source, target)
 
 
 def _unmount(target: Path) -> Callable[[], object]:

@@ -1,0 +1,25 @@
+"""Running a piece of code in a process of its own that has left the host's mounts."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+_BEFORE = """
+import json, os, sys
+from pathlib import Path
+from twinroot.sandbox.namespace import isolate
+isolate()
+"""
+
+
+def isolated(code: str, *arguments: str | Path, expect: int = 0) -> Any:
+    """Run `code` behind `isolate()`, with `sys.argv[1:]`; what it prints last is JSON and is returned."""
+    command = [sys.executable, "-c", _BEFORE + code, *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == expect, result.stderr
+    lines = result.stdout.splitlines()
+    return json.loads(lines[-1]) if lines else None

@@ -1,0 +1,419 @@
+"""What programs of an image can see and do, tried with a static busybox as the image."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+from tests.isolated import isolated
+
+BUSYBOX = shutil.which("busybox")
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
+    pytest.mark.skipif(BUSYBOX is None, reason="needs busybox-static"),
+]
+OPEN = """
+from twinroot.sandbox.chroot import open_chroot
+from twinroot.errors import TwinrootError
+root = Path(sys.argv[1])
+def sh(chroot, script, **options):
+    return chroot.run(["/bin/sh", "-c", script], **options).stdout.strip()
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A tree with a shell, in a directory with an odd name."""
+    tree = tmp_path / "a tree, with: odd 'name'"
+    (tree / "bin").mkdir(parents=True)
+    assert BUSYBOX
+    shutil.copyfile(BUSYBOX, tree / "bin/busybox")
+    (tree / "bin/busybox").chmod(0o755)
+    for name in (
+        "sh",
+        "cat",
+        "ls",
+        "mount",
+        "umount",
+        "hostname",
+        "sleep",
+        "mkdir",
+        "touch",
+        "grep",
+        "echo",
+        "id",
+        "env",
+    ):
+        (tree / "bin" / name).symlink_to("busybox")
+    return tree
+
+
+def mounts() -> str:
+    return Path("/proc/self/mountinfo").read_text()
+
+
+def test_what_is_there_to_see(root: Path) -> None:
+    found = isolated(
+        OPEN
+        + """
+with open_chroot(root, disk_links={"by-uuid/ABCD": "/dev/vda1"}) as chroot:
+    print(json.dumps({
+        "sys": sh(chroot, "ls -A /sys"),
+        "run": sh(chroot, "ls -A /run"),
+        "tmp": sh(chroot, "ls -A /tmp"),
+        "dev": sh(chroot, "ls /dev").split(),
+        "null": sh(chroot, "echo x >/dev/null; cat /dev/null; [ -c /dev/urandom ] && echo yes"),
+        "link": sh(chroot, "ls -l /dev/disk/by-uuid/ABCD; [ -e /dev/disk/by-uuid/ABCD ] && echo yes"),
+        "cwd": sh(chroot, "pwd"),
+        "env": sorted(line.split("=")[0] for line in sh(chroot, "env").splitlines()),
+        "pids": sh(chroot, "ls /proc | grep -c '^[0-9]'"),
+        "fd": sh(chroot, "echo through >/dev/stdout"),
+    }))
+"""
+        , root,
+    )  # fmt: skip
+    assert found["sys"] == found["run"] == found["tmp"] == ""
+    assert {"null", "zero", "full", "random", "urandom", "tty", "fd", "stdin", "pts", "shm", "disk"} <= set(
+        found["dev"]
+    )
+    assert not {"mem", "kmsg", "sda", "vda", "loop0", "loop-control", "kvm"} & set(found["dev"])
+    assert found["null"] == "yes"
+    assert found["link"].endswith("../../vda1\nyes")
+    assert found["cwd"] == "/" and found["fd"] == "through"
+    assert "TWINROOT_DROP" not in found["env"] and {"PATH", "HOME"} <= set(found["env"])
+    assert int(found["pids"]) < 8
+    assert sorted(path.name for path in root.iterdir()) == ["bin", "dev", "proc", "run", "sys", "tmp"]
+    assert not [path for name in ("dev", "proc", "run", "sys", "tmp") for path in (root / name).iterdir()]
+
+
+def test_the_host_cannot_be_changed(root: Path) -> None:
+    before, name = mounts(), socket.gethostname()
+    found = isolated(
+        OPEN
+        + """
+with open_chroot(root) as chroot:
+    tries = {
+        "sysctl": "echo 1 > /proc/sys/kernel/sysrq",
+        "sysrq": "echo h > /proc/sysrq-trigger",
+        "remount": "mount -o remount,rw /proc/sys && echo 1 > /proc/sys/kernel/sysrq",
+        "sys": "mkdir /sys/x",
+    }
+    found = {key: chroot.run(["/bin/sh", "-c", script], ok=range(256)).code for key, script in tries.items()}
+    found["hostname"] = sh(chroot, "hostname other-name; hostname")
+    found["mount"] = sh(chroot, "mkdir -p /mnt; mount -t tmpfs none /mnt; touch /mnt/x; ls /mnt")
+    found["mount later"] = sh(chroot, "ls /mnt")
+    status = dict(line.split(":", 1) for line in sh(chroot, "cat /proc/self/status").splitlines())
+    found["bounding"] = int(status["CapBnd"], 16)
+    found["effective"] = int(status["CapEff"], 16)
+print(json.dumps(found))
+"""
+        , root,
+    )  # fmt: skip
+    assert found["sysctl"] != 0 and found["sysrq"] != 0 and found["sys"] != 0
+    assert found["hostname"] == "other-name" and socket.gethostname() == name
+    assert found["mount"] == "x" and found["mount later"] == ""
+    for number in (16, 17, 22, 25, 34, 39):  # sys_module, sys_rawio, sys_boot, sys_time, syslog, bpf
+        assert not found["bounding"] >> number & 1 and not found["effective"] >> number & 1
+    assert found["effective"] >> 0 & 1  # chown
+    assert mounts() == before
+
+
+def test_there_is_no_network_unless_asked_for(root: Path) -> None:
+    found = isolated(
+        OPEN
+        + """
+with open_chroot(root) as chroot:
+    names = lambda **o: [l.split(":")[0].strip() for l in sh(chroot, "cat /proc/net/dev", **o).splitlines()[2:]]
+    print(json.dumps([names(), names(network=True)]))
+"""
+        , root,
+    )  # fmt: skip
+    host = {line.split(":")[0].strip() for line in Path("/proc/net/dev").read_text().splitlines()[2:]}
+    assert found[0] == ["lo"] and set(found[1]) == host
+
+
+def test_nothing_keeps_running(root: Path) -> None:
+    """A program that puts another one into the background, in a session of its own, takes it along."""
+    mark = f"9{os.getpid()}"
+    isolated(
+        OPEN
+        + f"""
+with open_chroot(root) as chroot:
+    sh(chroot, "(setsid sleep {mark} || sleep {mark}) >/dev/null 2>&1 </dev/null & sleep 0.2; echo started")
+print("null")
+"""
+        , root,
+    )  # fmt: skip
+    running = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+    assert not any(mark.encode() in command.split(b"\0") for command in running)
+
+
+def test_which_looks_inside_the_tree_only(root: Path) -> None:
+    (root / "usr").mkdir()
+    (root / "usr/sbin").symlink_to("/usr/sbin")  # leads to itself in the image, to the host's programs outside
+    (root / "sbin").symlink_to("/bin")
+    (root / "bin/dangling").symlink_to("/nothing/here")
+    found = isolated(
+        OPEN
+        + """
+from twinroot.sandbox.chroot import Chroot
+(root / "usr/sbin").unlink()
+(root / "usr/sbin").symlink_to("/opt")
+chroot = Chroot(root)
+print(json.dumps([chroot.which("sh"), chroot.which("mke2fs"), chroot.has("dangling"), chroot.has("nothing")]))
+"""
+        , root,
+    )  # fmt: skip
+    assert found == ["/sbin/sh", None, True, False]
+
+
+def test_failures_carry_the_program_and_its_output(root: Path) -> None:
+    found = isolated(
+        OPEN
+        + """
+with open_chroot(root) as chroot:
+    errors = []
+    for argv in (["/bin/sh", "-c", "echo 'it is \\"wrong\\"' >&2; exit 7"], ["/bin/none", "a b"]):
+        try:
+            chroot.run(argv)
+        except TwinrootError as error:
+            errors.append([error.code, error.output])
+print(json.dumps(errors))
+"""
+        , root,
+    )  # fmt: skip
+    assert found[0] == [7, 'it is "wrong"\n\n']
+    assert found[1][0] == 127 and "/bin/none" in found[1][1]
+
+
+def test_input_lines_and_odd_arguments(root: Path) -> None:
+    found = isolated(
+        OPEN
+        + """
+seen = []
+with open_chroot(root) as chroot:
+    out = chroot.run(["/bin/cat"], stdin=b"a\\nb", on_line=seen.append).stdout
+    args = chroot.run(["/bin/sh", "-c", 'for a; do echo "<$a>"; done', "sh", "a b", "", "-x", "$HOME", "'\\""]).stdout
+    env = sh(chroot, 'echo "$ODD"', env={"ODD": "two words"})
+print(json.dumps([out, seen, args.splitlines(), env]))
+"""
+        , root,
+    )  # fmt: skip
+    assert found == ["a\nb", ["a", "b"], ["<a b>", "<>", "<-x>", "<$HOME>", "<'\">"], "two words"]
+
+
+MOUNTS = """
+from twinroot.sandbox.mounts import Mounts
+place = Path(sys.argv[1])
+"""
+
+
+def test_overlay_and_bind_with_odd_names(tmp_path: Path) -> None:
+    place = tmp_path / "comma, colon: back\\slash 'quote' \"double\""
+    lower = place / "lower"
+    lower.mkdir(parents=True)
+    (lower / "old").write_text("old")
+    before = mounts()
+    found = isolated(
+        MOUNTS
+        + """
+with Mounts() as mounts:
+    root = mounts.overlay(place / "lower", place / "upper", place / "work", place / "tree", unprivileged=False)
+    (root / "new").write_text("new")
+    (root / "old").unlink()
+    below = mounts.tmpfs(root / "below", "mode=755")
+    (below / "hidden").touch()
+    view = mounts.bind(root, place / "view")
+    read_only = mounts.bind(root, place / "ro", read_only=True)
+    try:
+        (read_only / "x").touch()
+        error = None
+    except OSError as caught:
+        error = caught.errno
+    temporary = mounts.bind(place / "lower", place / "temporary", temporary=True)
+    found = [sorted(os.listdir(view)), os.listdir(view / "below"), error, os.listdir(temporary)]
+found += [os.listdir(place / "tree"), os.listdir(place / "lower"), (place / "temporary").exists()]
+print(json.dumps(found))
+"""
+        , place,
+    )  # fmt: skip
+    assert found == [["below", "new"], [], 30, ["old"], [], ["old"], False]
+    assert mounts() == before
+
+
+def test_an_overlay_keeps_the_attributes_of_its_root(tmp_path: Path) -> None:
+    """/tmp on a filesystem of its own must stay 1777."""
+    (tmp_path / "lower").mkdir()
+    (tmp_path / "lower").chmod(0o1777)
+    os.chown(tmp_path / "lower", 33, 44)
+    os.utime(tmp_path / "lower", (1_000_000_000, 1_000_000_000))
+    found = isolated(
+        MOUNTS
+        + """
+with Mounts() as mounts:
+    root = mounts.overlay(place / "lower", place / "upper", place / "work", place / "tree", unprivileged=False)
+    status = root.stat()
+    print(json.dumps([oct(status.st_mode), status.st_uid, status.st_gid, int(status.st_mtime)]))
+"""
+        , tmp_path,
+    )  # fmt: skip
+    assert found == ["0o41777", 33, 44, 1_000_000_000]
+
+
+def test_mounts_go_when_the_process_is_killed(tmp_path: Path) -> None:
+    before = mounts()
+    isolated(
+        MOUNTS
+        + """
+with Mounts() as mounts:
+    mounts.tmpfs(place / "t", "mode=755")
+    (place / "t/x").touch()
+    os.kill(os.getpid(), 9)
+"""
+        , tmp_path, expect=-9,
+    )  # fmt: skip
+    assert mounts() == before and not any((tmp_path / "t").iterdir())
+
+
+SOURCES = """
+from twinroot.distro.packages import PackageSources
+from twinroot.distro.rpm_sources import attach
+from twinroot.errors import TwinrootError
+from twinroot.sandbox.mounts import Mounts
+place = Path(sys.argv[1])
+root = place / "root"
+(root / "run").mkdir()
+paths = tuple(place / name for name in sys.argv[2:])
+with Mounts() as mounts:
+    mounts.tmpfs(root / "run", "mode=755")
+    try:
+        attach(PackageSources(paths, True), root, place / "scratch", mounts)
+    except TwinrootError as error:
+        print(json.dumps([str(error), None]))
+        sys.exit()
+    text = (root / "run/twinroot/repositories/all.repo").read_text()
+    files = sorted(str(path.relative_to(root)) for path in (root / "run/twinroot/sources").rglob("*") if path.is_file())
+    print(json.dumps([text, files]))
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    (tmp_path / "root/etc/yum.repos.d").mkdir(parents=True)
+    (tmp_path / "rpms of mine").mkdir()
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys/KEY").write_text("a key")
+    return tmp_path
+
+
+@pytest.mark.skipif(shutil.which("createrepo_c") is None, reason="needs createrepo_c")
+def test_repositories_as_the_image_will_see_them(place: Path) -> None:
+    (place / "root/etc/yum.repos.d/b.repo").write_text(
+        "[own]\nname=Own\nBaseURL=https://x.example/%20$releasever\nname=Twice\n\n[own]\nenabled=0\n"
+    )
+    (place / "mine.repo").write_text(
+        f"[one]\nbaseurl=file://{place}/keys https://x.example/\ngpgkey=file://{place}/keys/KEY\n"
+        "[two]\nbaseurl=file+chroot:///opt/x\ngpgkey=file+rel://keys/KEY\n[own]\nbaseurl=https://y.example/\n"
+    )
+    (place / "other.repo").write_text(f"[three]\ngpgkey=file://{place}/keys/KEY\nbaseurl=file+rel://keys\n")
+    text, files = isolated(SOURCES, place, "rpms of mine", "other.repo", "mine.repo", "mine.repo")
+    inside = f"file:///run/twinroot/sources/host{place}"
+    sections = {part.split("]")[0]: part.split("]")[1] for part in text.split("[")[1:]}
+    assert set(sections) == {"own", "rpm-source-0", "one", "two", "three"}
+    assert "name=Twice" in sections["own"] and "enabled=0" in sections["own"]
+    assert "baseurl=https://y.example/" in sections["own"]
+    assert f"baseurl={inside}/keys https://x.example/" in sections["one"]
+    assert f"gpgkey={inside}/keys/KEY" in sections["one"] and f"gpgkey={inside}/keys/KEY" in sections["two"]
+    assert "baseurl=file:///opt/x" in sections["two"]
+    assert "baseurl=file:///run/twinroot/sources/0" in sections["rpm-source-0"]
+    assert "run/twinroot/sources/0/repodata/repomd.xml" in files
+    assert f"run/twinroot/sources/host{place}/keys/KEY" in files
+    assert not any((place / "rpms of mine").iterdir())
+    assert not any((place / "root/run").iterdir())
+
+
+def test_one_key_for_two_sections_whichever_comes_first(place: Path) -> None:
+    (place / "mine.repo").write_text(
+        f"[one]\nbaseurl=https://x.example/\ngpgkey=file://{place}/keys/KEY\n"
+        f"[two]\nbaseurl=https://x.example/\ngpgkey=file://{place}/keys/KEY\n[three]\nbaseurl=file://{place}/keys\n"
+    )
+    text, files = isolated(SOURCES, place, "mine.repo")
+    assert files == [f"run/twinroot/sources/host{place}/keys/KEY"], text
+
+
+@pytest.mark.parametrize(
+    ("image", "mine", "message"),
+    [
+        (b"no section\n", "", "/etc/yum.repos.d/b.repo of the base image is not a readable .repo file"),
+        (b"[a]\nname=\xff\n", "", "/etc/yum.repos.d/b.repo of the base image is not a readable .repo file"),
+        (b"", "[a]\nbaseurl=file:///no/such/place\n", "file:///no/such/place does not exist"),
+    ],
+)
+def test_unusable_repositories_are_named(place: Path, image: bytes, mine: str, message: str) -> None:
+    (place / "root/etc/yum.repos.d/b.repo").write_bytes(image)
+    (place / "mine.repo").write_text(mine or "[a]\nbaseurl=https://x.example/\n")
+    text, _ = isolated(SOURCES, place, "mine.repo")
+    assert message in text
+
+
+def test_files_of_the_image_are_written_inside_the_image(tmp_path: Path) -> None:
+    """An image whose /etc is an absolute link must not have the host's /etc changed."""
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    (root / str(outside)[1:]).mkdir(parents=True)
+    outside.mkdir()
+    (root / "etc").symlink_to(outside)
+    found = isolated(
+        """
+from twinroot.customize.hostname import set_hostname
+from twinroot.customize.resolv_conf import host_resolv_conf
+root = Path(sys.argv[1])
+set_hostname(root, "a-name")
+with host_resolv_conf(root):
+    pass
+print("null")
+""",
+        root,
+    )
+    assert found is None and not any(outside.iterdir())
+    assert (root / str(outside)[1:] / "hostname").read_bytes() == b"a-name"
+
+
+RESOLV = """
+from twinroot.customize.resolv_conf import host_resolv_conf
+root = Path(sys.argv[1])
+inside = root / "etc/resolv.conf"
+try:
+    with host_resolv_conf(root):
+        seen = inside.read_text() if inside.exists() else None
+        raise ValueError
+except ValueError:
+    pass
+host = Path("/etc/resolv.conf")
+print(json.dumps([seen, host.read_text() if host.exists() else None]))
+"""
+
+
+@pytest.mark.parametrize("before", ["nothing", "file", "link", "dangling"])
+def test_resolv_conf_is_back_as_it_was(tmp_path: Path, before: str) -> None:
+    inside = tmp_path / "etc/resolv.conf"
+    inside.parent.mkdir()
+    if before == "file":
+        inside.write_text("nameserver 192.0.2.1\n")
+        inside.chmod(0o600)
+    elif before == "link":
+        (tmp_path / "etc/other").write_text("x")
+        inside.symlink_to("other")
+    elif before == "dangling":
+        inside.symlink_to("../run/systemd/resolve/stub-resolv.conf")
+    seen, host = isolated(RESOLV, tmp_path)
+    if host is not None:
+        assert seen == host
+    names = sorted(path.name for path in inside.parent.iterdir())
+    assert names == {"nothing": [], "link": ["other", "resolv.conf"]}.get(before, ["resolv.conf"])
+    if before == "file":
+        assert inside.read_text() == "nameserver 192.0.2.1\n" and inside.stat().st_mode & 0o777 == 0o600
+    elif before != "nothing":
+        assert inside.is_symlink()
