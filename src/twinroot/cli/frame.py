@@ -23,8 +23,14 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM or SIGHUP came: ends the run as Ctrl-C does, with all cleaning up."""
 
 
-def run_command(arguments: argparse.Namespace, failure: str, work: Callable[[Emit], None]) -> int:
-    """Run a command's work; returns the exit code. `failure` begins the final line of a run that failed."""
+Show = Callable[[], None]
+
+
+def run_command(arguments: argparse.Namespace, failure: str, work: Callable[[Emit], Show | None]) -> int:
+    """Run a command's work; returns the exit code. `failure` begins the final line of a run that failed.
+
+    A command with a result to print returns the function that prints it, which runs when no progress is shown any more.
+    """
     for number in ENDING:
         signal.signal(number, _end)
     try:
@@ -34,7 +40,10 @@ def run_command(arguments: argparse.Namespace, failure: str, work: Callable[[Emi
         return 1
     try:
         with watching(arguments.log_format) as emit:
-            work(emit)
+            show = work(emit)
+        if show:
+            show()
+            sys.stdout.flush()
     except ConfigError as error:
         _report_problems(error, failure, arguments.log_format)
         return 1

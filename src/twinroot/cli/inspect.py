@@ -7,11 +7,14 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from twinroot.cli.arguments import add_global_flags
-from twinroot.cli.frame import print_json, run_command
+from twinroot.cli.frame import Show, print_json, run_command
 from twinroot.events import Emit
+
+if TYPE_CHECKING:
+    from twinroot.output.inspection import Inspection
 
 DEFAULT_WIDTH = 100
 _LEAST_WIDTH, _MOST_WIDTH = 60, 160
@@ -30,13 +33,18 @@ def run(arguments: argparse.Namespace) -> int:
     return run_command(arguments, "the image cannot be inspected", lambda emit: _inspect(arguments, emit))
 
 
-def _inspect(arguments: argparse.Namespace, emit: Emit) -> None:
-    from twinroot.cli.drawing import characters, paint
-    from twinroot.cli.inspect_report import report
+def _inspect(arguments: argparse.Namespace, emit: Emit) -> Show:
     from twinroot.output.inspect import inspect_image
-    from twinroot.output.inspection import as_json
 
     found = inspect_image(arguments.image, emit)
+    return lambda: _show(found, arguments)
+
+
+def _show(found: Inspection, arguments: argparse.Namespace) -> None:
+    from twinroot.cli.drawing import characters, paint
+    from twinroot.cli.inspect_report import report
+    from twinroot.output.inspection import as_json
+
     if arguments.json:
         print_json(as_json(found))
         return

@@ -128,6 +128,8 @@ class _Display:
                 BarColumn(bar_width=24),
                 TextColumn("{task.fields[amount]}"),
                 console=Console(stderr=True),
+                # Results belong on standard output, wherever the display is.
+                redirect_stdout=False,
             )
             self._progress.start()
         return self._progress

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twinroot.cli.arguments import add_global_flags
-from twinroot.cli.frame import print_json, run_command
+from twinroot.cli.frame import Show, print_json, run_command
+from twinroot.errors import FormatError
 from twinroot.events import Emit
 
 if TYPE_CHECKING:
@@ -28,15 +29,19 @@ def run(arguments: argparse.Namespace) -> int:
     return run_command(arguments, "the COSI file is not valid", lambda emit: _verify(arguments, emit))
 
 
-def _verify(arguments: argparse.Namespace, emit: Emit) -> None:
+def _verify(arguments: argparse.Namespace, emit: Emit) -> Show:
+    from twinroot.output.verify import verify_file
+
+    report = verify_file(arguments.image, emit)
+    return lambda: _show(report, arguments)
+
+
+def _show(report: Report, arguments: argparse.Namespace) -> None:
     from twinroot.cli.drawing import characters, paint
     from twinroot.cli.inspect import wants_color
     from twinroot.cli.verify_report import report_lines
-    from twinroot.errors import FormatError
-    from twinroot.output.verify import verify_file
 
     path: Path = arguments.image
-    report = verify_file(path, emit)
     if arguments.json:
         print_json(as_json(path, report))
     else:
@@ -44,8 +49,8 @@ def _verify(arguments: argparse.Namespace, emit: Emit) -> None:
         color = wants_color(arguments.log_color, sys.stdout)
         print("\n".join(paint(line, color=color) for line in lines))
     if not report.ok:
-        count = len(report.errors)
         sys.stdout.flush()
+        count = len(report.errors)
         raise FormatError(f"{count} rule{'' if count == 1 else 's'} broken", where=str(path))
 
 
