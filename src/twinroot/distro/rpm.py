@@ -12,6 +12,8 @@ from twinroot.sandbox.chroot import Chroot
 PROGRAMS = ("tdnf", "dnf5", "dnf", "dnf-3", "microdnf")
 CACHES = ("/var/cache/tdnf", "/var/cache/dnf", "/var/cache/libdnf5")
 REPOSITORIES = "/run/twinroot/repositories"
+# Where directories of the host that a .repo file names are seen in the image.
+HOST_PATHS = "/run/twinroot/sources/host"
 _QUERY = "%{NAME}\\t%{VERSION}\\t%{RELEASE}\\t%{ARCH}\\n"
 # How the three programs say that they do not know a package.
 _UNKNOWN = ("No match for argument:", "Unable to find a match:", "No package matches")
@@ -32,7 +34,7 @@ class RpmManager:
             self._run(argv, (), on_line, ok=(0, 100))
         except CommandError as error:
             raise TwinrootError(
-                f"a package repository does not answer or is damaged: {_cause(error.output)}",
+                f"a package repository does not answer or is damaged: {failure_cause(error.output)}",
                 hint="check --rpm-source and the base image's /etc/yum.repos.d; "
                 "--disable-base-image-rpm-repos leaves the latter out",
             ) from error
@@ -121,9 +123,21 @@ def _unknown_error(field: str, names: list[str]) -> InputError:
 
 def _explained(error: CommandError, field: str) -> TwinrootError:
     unknown = unknown_packages(error.output)
-    return _unknown_error(field, unknown) if unknown else error
+    if unknown:
+        return _unknown_error(field, unknown)
+    return TwinrootError(f"os.packages.{field}: the image's package manager failed: {failure_cause(error.output)}")
 
 
-def _cause(output: str) -> str:
-    lines = [line.strip() for line in output.splitlines() if "rror" in line or "annot" in line]
-    return lines[0] if lines else (output.strip().splitlines() or ["no output"])[-1]
+def failure_cause(output: str) -> str:
+    """What a package manager's output gives as the reason of its failure, with the paths of the host."""
+    lines = [line.strip().replace(HOST_PATHS, "") for line in output.splitlines() if line.strip()]
+    details = [line.removeprefix("- ") for line in lines if line.startswith("- ")]
+    general = [
+        # "Error: Transaction test error:" says the rest on the next lines.
+        " ".join(lines[index : index + 3]) if line.endswith(":") else line
+        for index, line in enumerate(lines)
+        if line.lower().startswith("error") and not line.startswith("Errors during")
+    ]
+    other = [line for line in lines if "rror" in line or "annot" in line]
+    found = [*dict.fromkeys([*general[:1], *details[:3]])] or other[:1] or lines[-1:]
+    return "; ".join(found) or "it gave no reason"

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from twinroot.distro.packages import PackageSources
-from twinroot.distro.rpm import REPOSITORIES
-from twinroot.errors import InputError
+from twinroot.distro.rpm import HOST_PATHS, REPOSITORIES
+from twinroot.errors import FormatError, InputError
+from twinroot.formats.rpm_file import whole_size
 from twinroot.sandbox.mounts import Mounts
 from twinroot.sandbox.paths import resolve_inside
 from twinroot.tools import createrepo
@@ -28,7 +29,8 @@ def check_sources(paths: Sequence[Path]) -> None:
         if path.is_dir() or (path.is_file() and path.suffix == ".repo"):
             continue
         what = "does not exist" if not path.exists() else "is neither a directory nor a .repo file"
-        raise InputError(f"--rpm-source {path}: {what}", hint="name a directory of .rpm files or a .repo file")
+        hint = "name a directory of .rpm files or a .repo file; a comma in its path is written \\,"
+        raise InputError(f"--rpm-source {path}: {what}", hint=hint)
     for path in paths:
         if path.is_file():
             _read_repo(path)
@@ -72,6 +74,7 @@ def _merge_image_repo(path: Path, shown: str, merged: configparser.RawConfigPars
 def _attach_directory(
     path: Path, index: int, merged: configparser.RawConfigParser, root: Path, scratch: Path, mounts: Mounts
 ) -> None:
+    _check_packages(path)
     metadata = scratch / f"repository-{index}"
     createrepo.describe(path.resolve(), metadata, prefix="packages/")
     inside = root / _INSIDE.lstrip("/") / str(index)
@@ -84,6 +87,23 @@ def _attach_directory(
         "gpgcheck": "0",
         "repo_gpgcheck": "0",
     }
+
+
+def _check_packages(directory: Path) -> None:
+    """InputError naming a package file that is damaged: createrepo_c does not notice all, and leaves the rest out."""
+    for path in sorted(directory.rglob("*.rpm")):
+        try:
+            with path.open("rb") as file:
+                size, length = whole_size(file), path.stat().st_size
+            if length < size:
+                raise FormatError(f"it is cut off: it has {length} bytes of {size}")
+        except (FormatError, OSError) as error:
+            reason = error.message if isinstance(error, FormatError) else error.strerror
+            raise InputError(
+                f"a package of --rpm-source {directory} is damaged: {reason}",
+                where=str(path),
+                hint="download or build it again, or take it out of the directory",
+            ) from error
 
 
 def _attach_repo_file(path: Path, merged: configparser.RawConfigParser, root: Path, mounts: Mounts) -> None:
@@ -108,7 +128,7 @@ def _local(uri: str, repo_file: Path, root: Path, mounts: Mounts) -> str:
         return uri
     if not host.exists():
         raise InputError(f"{repo_file}: {uri} does not exist on this host")
-    inside = f"{_INSIDE}/host{host.resolve()}"
+    inside = f"{HOST_PATHS}{host.resolve()}"
     target = root / inside.lstrip("/")
     if target.exists() and target.samefile(host):
         # Another section has named it already.

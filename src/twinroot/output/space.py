@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from twinroot.errors import CommandError, HostError, NoSpaceError, TwinrootError
+from twinroot.errors import CommandError, HostError, InputError, NoSpaceError, TwinrootError
 from twinroot.units import MIB, human
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -40,7 +40,7 @@ def _for_want_of_space(error: TwinrootError, directory: Path) -> bool:
     failed = error if isinstance(error, CommandError) else error.__cause__
     if not isinstance(failed, CommandError):
         return False
-    said = isinstance(error, CommandError) and any(text in failed.output for text in _SAID)
+    said = not isinstance(error, InputError) and any(text in failed.output for text in _SAID)
     return said or _free(directory) < _LITTLE
 
 
