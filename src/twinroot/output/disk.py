@@ -5,12 +5,14 @@ Formats and their options: image behaviour spec §26. A fixed VHD is the raw dis
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from twinroot.errors import HostError
 from twinroot.formats import gpt, vhd
 from twinroot.formats.source import FileRegion
 from twinroot.plan.identity import Identity
@@ -21,6 +23,8 @@ DISK_FORMATS = ("raw", "qcow2", "vhd", "vhd-fixed", "vhdx")
 # qemu's format and options for what is not simply a raw disk.
 _CONVERTED = {"qcow2": ("qcow2", None), "vhd": ("vpc", "force_size=on"), "vhdx": ("vhdx", "block_size=2M")}
 _COPY_UNIT = 64 * MIB
+# What the kernel says when it cannot copy between two files by itself: they lie on different filesystems.
+_NOT_IN_KERNEL = (errno.EXDEV, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
 
 
 @dataclass(frozen=True)
@@ -84,9 +88,17 @@ def _build_time() -> datetime:
 def _copy(source: int, source_offset: int, target: int, target_offset: int, length: int) -> None:
     copied = 0
     while copied < length:
-        count = os.copy_file_range(
-            source, target, min(_COPY_UNIT, length - copied), source_offset + copied, target_offset + copied
-        )
+        unit = min(_COPY_UNIT, length - copied)
+        count = _copy_some(source, source_offset + copied, target, target_offset + copied, unit)
         if count == 0:
-            break
+            raise HostError("a file of the build became shorter while it was read")
         copied += count
+
+
+def _copy_some(source: int, source_offset: int, target: int, target_offset: int, length: int) -> int:
+    try:
+        return os.copy_file_range(source, target, length, source_offset, target_offset)
+    except OSError as error:
+        if error.errno not in _NOT_IN_KERNEL:
+            raise
+    return os.pwrite(target, os.pread(source, min(length, MIB), source_offset), target_offset)
