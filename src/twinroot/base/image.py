@@ -71,9 +71,14 @@ def probe(path: Path) -> DiskImage:
 
 def open_raw(image: DiskImage, scratch: Path, progress: Callable[[float], None] | None = None) -> RawDisk:
     """The disk as a raw file: the file itself when it is raw, else a sparse copy in `scratch`."""
-    raw = image.path
-    if image.format not in ("raw", "vhd-fixed"):
-        raw = scratch / "base.raw"
+    raw = scratch / "base.raw"
+    if image.format in ("raw", "vhd-fixed"):
+        # By a name of ours: e2fsprogs and mtools read `?` and `@@` in a file's name as the beginning of an offset.
+        raw = scratch / "link.raw"
+        if raw.is_symlink():
+            raw.unlink()
+        raw.symlink_to(image.path.resolve())
+    else:
         _check_length(image)
         try:
             qemu_img.convert(image.path, raw, source_format=image.qemu_format, target_format="raw", progress=progress)

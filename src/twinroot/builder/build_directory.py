@@ -38,6 +38,9 @@ class BuildDirectory:
 @contextmanager
 def open_build_directory(path: Path) -> Iterator[BuildDirectory]:
     """Lock the directory, which is made when missing; BusyError when another run holds it."""
+    if "?" in str(path.resolve()) or "@@" in str(path.resolve()):
+        # e2fsprogs and mtools read these as the beginning of an offset into a file.
+        raise InputError("--build-dir may not contain '?' or '@@'", where=str(path))
     try:
         path.mkdir(parents=True, exist_ok=True)
         lock = (path / "lock").open("w")

@@ -55,6 +55,13 @@ def add_global_flags(parser: argparse.ArgumentParser, *, top: bool) -> None:
     )
 
 
+def add_compatible_flags(parser: argparse.ArgumentParser) -> None:
+    """Global flags of the peer that have nothing to act on here."""
+    parser.add_argument(
+        "--disable-telemetry", action="store_true", help="accepted for compatibility: there is no telemetry"
+    )
+
+
 def split_list(values: Sequence[str] | None) -> tuple[str, ...]:
     """A repeatable flag whose values may hold several, separated by commas; `\\,` is a comma."""
     found = []

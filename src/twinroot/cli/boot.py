@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from pathlib import Path
 
 from twinroot.cli.arguments import add_global_flags
 from twinroot.cli.frame import run_command
 from twinroot.events import Emit
 
-DEFAULT_TIMEOUT = 300.0
+DEFAULT_TIMEOUT = 600.0
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -34,12 +33,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _boot(arguments: argparse.Namespace, emit: Emit) -> None:
     from twinroot.output.bootable import bootable_disk
+    from twinroot.output.scratch import large_scratch
     from twinroot.vm.boot import boot_interactive, boot_until
     from twinroot.vm.machine import Options
 
     options = Options(memory_mib=arguments.memory, network=arguments.network)
-    with tempfile.TemporaryDirectory(prefix="twinroot-boot-") as scratch:
-        disk = bootable_disk(arguments.image, Path(scratch), emit)
+    with large_scratch() as scratch:
+        disk = bootable_disk(arguments.image, scratch, emit)
         if arguments.until is None:
             boot_interactive(disk.path, disk.qemu_format, options=options)
             return

@@ -9,6 +9,7 @@ from pathlib import Path
 from twinroot.cli.arguments import add_global_flags, split_list
 from twinroot.cli.frame import run_command
 from twinroot.events import Emit
+from twinroot.units import human
 
 log = logging.getLogger("twinroot.cli")
 
@@ -57,4 +58,6 @@ def _customize(arguments: argparse.Namespace, emit: Emit) -> None:
     )
     request = resolve_request(load_image_config(arguments.config_file), options)
     customize(request, emit)
+    size = human(request.output_file.stat().st_size)
+    log.info("Wrote %s (%s, %s)", request.output_file, request.output_format, size)
     log.info("Success!")

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 
 from twinroot import __version__
 from twinroot.cli import convert, customize
-from twinroot.cli.arguments import CompatibleParser, add_global_flags
+from twinroot.cli.arguments import CompatibleParser, add_compatible_flags, add_global_flags
 
 # Global flags that take a value, which must not be mistaken for a sub-command.
 _VALUED = ("--log-level", "--log-format", "--log-color", "--log-file")
+_PLAIN = ("--disable-telemetry",)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,7 +28,7 @@ def with_command(words: Sequence[str]) -> list[str]:
     while index < len(words) and words[index].startswith("-"):
         if words[index] in ("-h", "--help", "--version"):
             return list(words)
-        if words[index] not in _VALUED and words[index].split("=")[0] not in _VALUED:
+        if words[index] not in (*_VALUED, *_PLAIN) and words[index].split("=")[0] not in _VALUED:
             break
         index += 2 if words[index] in _VALUED else 1
     if index < len(words) and not words[index].startswith("-"):
@@ -44,14 +45,17 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=__version__)
     add_global_flags(parser, top=True)
+    add_compatible_flags(parser)
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=CompatibleParser)
     command = commands.add_parser(
         "customize", help="customise a base image (the default)", description="Make an image from a base image."
     )
     customize.add_flags(command)
+    add_compatible_flags(command)
     command.set_defaults(run=customize.run)
     command = commands.add_parser("convert", help="turn an image into another format")
     convert.add_compatible_flags(command)
+    add_compatible_flags(command)
     command.set_defaults(run=convert.run_compatible)
     return parser
 
