@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.images import BASE_DEB, BASE_RPM, RPMS, built
-from tests.images.workplace import Workplace
+from tests.images import AB_CONFIG, BASE_DEB, BASE_RPM, RPMS, built
+from tests.images.workplace import Workplace, check_refused, run_on_small_disk
 from twinroot.base.facts import read_facts
 from twinroot.base.image import open_raw, probe
 from twinroot.base.installed import installed_packages
@@ -244,3 +244,20 @@ def test_bad_source(
 def test_packages_without_any_source(rpm_base: Path, place: Workplace) -> None:
     config = "os:\n  packages:\n    install: [tiny]\n"
     place.fails(rpm_base, config, ONLY_SOURCES, says=["there is no repository to take them from", "--rpm-source"])
+
+
+@pytest.mark.parametrize(
+    ("size", "config"),
+    [
+        (6, "os:\n  packages:\n    install: [vim]\n"),
+        (40, "os:\n  packages:\n    install: [vim, openssh-server, netplan]\n"),
+        (24, AB_CONFIG.read_text().split("  packages:")[0]),
+    ],
+    ids=["lists", "packages", "initramfs"],
+)
+def test_full_build_directory_is_no_missing_package(size: int, config: str, rpm_base: Path, place: Workplace) -> None:
+    source = ["--rpm-source", RPMS] if "install" in config else []
+    done = run_on_small_disk(place, place.build, f"size={size}M", rpm_base, config, *source, ONLY_SOURCES)
+    check_refused(done, [str(place.build), "the build directory is full"])
+    assert list(place.out.iterdir()) == []
+    place.check_quiet()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
+import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -95,6 +98,23 @@ def check_refused(done: Finished, says: Sequence[str]) -> None:
     assert len(last) == 2, done.stderr
     for text in says:
         assert text in done.stderr
+
+
+def run_on_small_disk(
+    place: Workplace, directory: Path, options: str, base: Path, config: str = HOSTNAME_ONLY, *extra: object,
+    output_format: str = "raw",
+) -> Finished:  # fmt: skip
+    """Run with a filesystem in memory mounted at `directory` only for the run; what is in it ends standard error."""
+    directory.mkdir(exist_ok=True)
+    place.out.mkdir(exist_ok=True)
+    arguments = place.arguments(base, config, *extra, output_format=output_format)
+    words = [sys.executable, "-m", "twinroot.cli.imagecustomizer", *map(str, arguments)]
+    quoted = shlex.quote(str(directory))
+    script = (
+        f"mount -t tmpfs -o {options} tmpfs {quoted} && {shlex.join(words)}; code=$?; ls -A {quoted} >&2; exit $code"
+    )
+    done = subprocess.run(["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True, check=False)
+    return Finished(done.returncode, done.stdout, done.stderr)
 
 
 def traces(place: str) -> list[str]:
