@@ -23,13 +23,13 @@ def whole_size(file: BinaryIO) -> int:
     if beginning[:4] != _LEAD_MAGIC or beginning[_LEAD : _LEAD + 4] != _HEADER_MAGIC:
         raise FormatError("it is not an RPM file, or its beginning is damaged")
     entries, store = struct.unpack_from(">II", beginning, _LEAD + 8)
-    length = entries * 16 + store
+    length: int = entries * 16 + store
     if length > _SIGNATURES_AT_MOST:
         raise FormatError("its signature header has an impossible size")
     header = file.read(length)
     if len(header) < length:
         raise FormatError("it is cut off")
-    end = _LEAD + 16 + length
+    end: int = _LEAD + 16 + length
     end += -end % 8
     for tag, _type, offset, _count in struct.iter_unpack(">IIII", header[: entries * 16]):
         kind = _SIZES.get(tag)
