@@ -150,10 +150,10 @@ def read_file(at: Location, path: str) -> bytes | None:
     resolved = _resolve(at, path)
     if resolved is None:
         return None
-    with tempfile.TemporaryDirectory(prefix="twinroot-") as scratch:
-        out = Path(scratch, "file")
-        _debugfs(at, "dump", resolved, str(out))
-        return out.read_bytes() if out.exists() else None
+    if _stat(at, resolved)[0] != "regular":
+        return None
+    # By standard output: a file in between would stay behind when we are killed.
+    return _debugfs(at, "cat", resolved).encode("utf-8", "surrogateescape")
 
 
 def list_directory(at: Location, path: str) -> list[str]:
