@@ -14,8 +14,8 @@ _PLACE = r"\x1b\[[0-9;]*[Hf]"
 _CONTROL = r"\x1b\[[0-?]*[ -/]*[@-~]"
 _STRING = r"\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)"
 _SHORT = r"\x1b[ -/]*[0-OQ-WYZ\\`-~]"
-_ESCAPES = re.compile(rf"(?P<place>{_PLACE})|{_CONTROL}|{_STRING}|{_SHORT}")
-_LINE_END = re.compile(r"\r+\n?")
+# In one pass: what stands between two carriage returns keeps them apart, also when they come in different packets.
+_ESCAPES = re.compile(rf"(?P<line>{_PLACE}|\r+\n?)|{_CONTROL}|{_STRING}|{_SHORT}")
 _UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _UNFINISHED = re.compile(r"(?:\x1b(?:\[[0-?]*[ -/]*|[\]PX^_][^\x07\x1b]*\x1b?|[ -/]*)|\r+)\Z")
 # No escape sequence is longer; what is, was never one.
@@ -33,8 +33,8 @@ def clean(received: str) -> tuple[str, str]:
     """
     unfinished = _UNFINISHED.search(received)
     end = unfinished.start() if unfinished and len(received) - unfinished.start() < _LONGEST else len(received)
-    text = _ESCAPES.sub(lambda match: "\n" if match["place"] else "", received[:end])
-    return _UNSEEN.sub("", _LINE_END.sub("\n", text)), received[end:]
+    text = _ESCAPES.sub(lambda match: "\n" if match["line"] else "", received[:end])
+    return _UNSEEN.sub("", text), received[end:]
 
 
 def without_chatter(text: str) -> str:

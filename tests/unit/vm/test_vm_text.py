@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from twinroot.vm.text import clean, without_chatter
@@ -37,6 +37,7 @@ def test_a_title_that_never_ends_is_let_go() -> None:
     assert clean(received)[1] == ""
 
 
+@example(["\r", "\x1b]0;t", "\x07", "\r", "a"])
 @given(st.lists(st.sampled_from(["a", "\r", "\n", "\x1b[", "\x1b]0;t", "\x07", "1;2", "m", "H", "\x1b", "\\", "(B"])))
 def test_the_borders_of_packets_do_not_show(pieces: list[str]) -> None:
     text, rest = "", ""
