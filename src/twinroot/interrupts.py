@@ -11,9 +11,10 @@ ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
-def held() -> Iterator[None]:
+def held(*, too_late: bool = False) -> Iterator[None]:
     """Hold back the signals that end a run; those that came are delivered behind the block.
 
+    When the block is what completes the run, they come `too_late` if it succeeds, and are dropped.
     For blocks that are short, or that clean up. Handlers are exchanged, as blocked signals would stay blocked in
     programs started meanwhile. Python handles signals in its main thread: elsewhere there is nothing to do.
     """
@@ -26,6 +27,8 @@ def held() -> Iterator[None]:
         for ending in ENDING:
             signal.signal(ending, lambda number, _frame: came.append(number))
         yield
+        if too_late:
+            came.clear()
     finally:
         for ending, handler in handlers.items():
             signal.signal(ending, handler)

@@ -25,6 +25,7 @@ from twinroot.distro.distro import Distro, parse_os_release, recognise
 from twinroot.errors import InputError
 from twinroot.events import Emit, phase
 from twinroot.output.cosi import OsFacts
+from twinroot.output.files import replacing
 from twinroot.output.space import naming_full_disk
 from twinroot.output.write import write_output
 from twinroot.plan.disk import PlannedDisk, plan_kept_disk, plan_new_disk
@@ -56,7 +57,12 @@ def customize(request: CustomizeRequest, emit: Emit) -> None:
     """
     require_programs(request)
     privileged = isolate()
-    with open_build_directory(request.build_dir) as build, naming_full_disk(request.build_dir, "build directory"):
+    # The output gets its name last of all, when everything else has been cleaned up and nothing can fail any more.
+    with (
+        replacing(request.output_file) as partial,
+        open_build_directory(request.build_dir) as build,
+        naming_full_disk(request.build_dir, "build directory"),
+    ):
         plan = _open_base(request, build.scratch, emit)
         with Mounts() as mounts:
             tree = assemble(plan.facts, plan.disk, build.scratch, mounts, privileged=privileged)
@@ -67,7 +73,7 @@ def customize(request: CustomizeRequest, emit: Emit) -> None:
         # What the output is not made of would only be written to disk with it: the tree, usually the base as well.
         build.discard_except({content.source.path for content in contents})
         write_output(
-            request.output_file, request.output_format, plan.disk, contents, found, plan.identity,
+            partial, request.output_file.name, request.output_format, plan.disk, contents, found, plan.identity,
             scratch=build.scratch, level=request.compression_level, emit=emit,
         )  # fmt: skip
 

@@ -35,6 +35,7 @@ class OsFacts:
 
 def write_cosi_image(
     path: Path,
+    name: str,
     disk: PlannedDisk,
     contents: Sequence[PartitionContent],
     found: OsFacts,
@@ -43,7 +44,10 @@ def write_cosi_image(
     level: int,
     emit: Emit,
 ) -> None:
-    """Write the COSI file; it appears only when it is complete. Shrinks the filesystems in `contents` on the way."""
+    """Write the COSI file, which appears only when it is complete. Shrinks the filesystems in `contents` on the way.
+
+    `name` is what people know the file as; its members are named after it.
+    """
     loader = describe_boot_loader(found)
     with phase(emit, "shrink", "Shrinking filesystems", total=len(contents), unit="filesystems") as advance:
         sources = []
@@ -57,13 +61,13 @@ def write_cosi_image(
         disk_size=disk.table.disk_size,
         lba_size=disk.table.sector_size,
         gpt=gpt.primary_bytes(disk.table),
-        base=path.stem,
+        base=Path(name).stem,
         partitions=tuple(sources),
         filesystems=tuple(_filesystems(disk)),
         packages=tuple(model.Package(p.name, p.version, p.release, p.arch) for p in found.packages),
         bootloader=loader,
     )
-    with phase(emit, "cosi", f"Writing {path.name}", total=plan.total) as advance:
+    with phase(emit, "cosi", f"Writing {name}", total=plan.total) as advance:
         write_cosi(path, plan, level=level, progress=advance)
 
 

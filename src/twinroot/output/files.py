@@ -40,7 +40,8 @@ def replacing(path: Path) -> Iterator[Path]:
             yield partial
             with partial.open("rb") as file:
                 os.fsync(file.fileno())
-            partial.replace(path)
+            with held(too_late=True):
+                partial.replace(path)
     finally:
         with held():
             partial.unlink(missing_ok=True)

@@ -45,7 +45,7 @@ def pack(image: DiskImage, target: Path, scratch: Path, emit: Emit, *, level: in
             contents.append(PartitionContent(partition, _source(facts, filesystem, scratch)))
             step(done)
     identity = Identity(UUID(known) if known else uuid4())
-    write_cosi_image(target, planned, contents, found, identity, level=level, emit=emit)
+    write_cosi_image(target, target.name, planned, contents, found, identity, level=level, emit=emit)
 
 
 def _os_facts(facts: BaseFacts, name: str) -> OsFacts:

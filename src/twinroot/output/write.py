@@ -8,14 +8,15 @@ from pathlib import Path
 from twinroot.events import Emit, phase
 from twinroot.output.cosi import OsFacts, write_cosi_image
 from twinroot.output.disk import DiskPart, convert_raw, write_raw
-from twinroot.output.files import replacing
 from twinroot.output.parts import PartitionContent
+from twinroot.output.space import naming_full_disk
 from twinroot.plan.disk import PlannedDisk
 from twinroot.plan.identity import Identity
 
 
 def write_output(
     path: Path,
+    name: str,
     output_format: str,
     disk: PlannedDisk,
     contents: Sequence[PartitionContent],
@@ -26,20 +27,20 @@ def write_output(
     level: int,
     emit: Emit,
 ) -> None:
-    """Write `path`; it appears only when it is complete."""
+    """Write the file `path`, which people know as `name`."""
     if output_format == "cosi":
-        write_cosi_image(path, disk, contents, found, identity, level=level, emit=emit)
+        write_cosi_image(path, name, disk, contents, found, identity, level=level, emit=emit)
         return
     parts = [DiskPart(content.partition.offset, content.source) for content in contents]
     direct = output_format in ("raw", "vhd-fixed")
     if not direct:
         _assemble(scratch / "disk.raw", disk, parts, emit)
-    with replacing(path) as partial:
+    with naming_full_disk(path.parent, "output"):
         if direct:
-            _assemble(partial, disk, parts, emit)
-        raw = partial if direct else scratch / "disk.raw"
-        with phase(emit, "output", f"Writing {path.name}", total=100, unit="percent") as advance:
-            convert_raw(raw, partial, output_format, identity, lambda percent: advance(int(percent)))
+            _assemble(path, disk, parts, emit)
+        raw = path if direct else scratch / "disk.raw"
+        with phase(emit, "output", f"Writing {name}", total=100, unit="percent") as advance:
+            convert_raw(raw, path, output_format, identity, lambda percent: advance(int(percent)))
 
 
 def _assemble(raw: Path, disk: PlannedDisk, parts: Sequence[DiskPart], emit: Emit) -> None:

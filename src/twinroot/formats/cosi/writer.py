@@ -271,7 +271,7 @@ def _beside(path: Path) -> Iterator[BinaryIO]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             hint = "free some space or choose another place"
-            raise NoSpaceError("no space is left for the COSI file", where=str(path), hint=hint) from error
+            raise NoSpaceError("no space is left for the COSI file", where=str(path.parent), hint=hint) from error
         raise HostError(f"cannot write the COSI file: {error}", where=str(path)) from error
     finally:
         if partial is not None:
