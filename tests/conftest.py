@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import signal
+
 from hypothesis import settings
 
 # How long an example takes is the machine's affair: tests do not time anything.
 settings.register_profile("twinroot", deadline=None)
 settings.load_profile("twinroot")
+
+# A shell without job control starts what runs in its background with SIGINT ignored, which would be inherited by every
+# program that a test starts, to interrupt it.
+for _number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)

@@ -121,3 +121,16 @@ def test_log_of_an_interrupted_run_is_whole_json(small: Path, place: Workplace) 
     process.wait()
     lines = [json.loads(line) for line in _log(place).splitlines()]
     assert lines[-1]["level"] == "fatal"
+
+
+def test_signals_that_were_ignored_at_the_start_stay_ignored(small: Path, place: Workplace) -> None:
+    """As `nohup` and the background of a shell without job control have it."""
+    arguments = place.arguments(small, _ARGUMENT, output_format="raw")
+    argv = [sys.executable, "-m", "twinroot.cli.imagecustomizer", *map(str, arguments)]
+    with (place.root / "log").open("wb") as log:
+        nohup = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *argv]
+        process = subprocess.Popen(nohup, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    _wait_for_start(place, process)
+    process.send_signal(signal.SIGHUP)
+    assert process.wait() == 0, _log(place)
+    assert (place.out / "image").exists()

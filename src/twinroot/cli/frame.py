@@ -32,7 +32,9 @@ def run_command(arguments: argparse.Namespace, failure: str, work: Callable[[Emi
     A command with a result to print returns the function that prints it, which runs when no progress is shown any more.
     """
     for number in ENDING:
-        signal.signal(number, _end)
+        # What whoever started us wants ignored (nohup, a shell's background) stays ignored.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _end)
     try:
         set_up(arguments.log_level, arguments.log_format, arguments.log_color, arguments.log_file)
     except TwinrootError as error:
