@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,7 +34,11 @@ def check_output(path: Path) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield the name to write to; on success it is synced and takes the place of `path`, otherwise it is removed."""
+    """Yield the name to write to; on success it is synced and takes the place of `path`, otherwise it is removed.
+
+    What a run that was killed (SIGKILL, power cut) left beside `path` is removed too.
+    """
+    _remove_orphans(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with naming_full_disk(path.parent, "output"):
@@ -45,3 +50,12 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with held():
             partial.unlink(missing_ok=True)
+
+
+def _remove_orphans(path: Path) -> None:
+    """Remove unfinished files for `path` whose process is no more; their names hold its id."""
+    pattern = re.compile(rf"\.{{1,2}}{re.escape(path.name)}\.(\d+)\.partial(\..+\.partial)?")
+    for entry in path.parent.iterdir():
+        match = pattern.fullmatch(entry.name)
+        if match and not Path("/proc", match.group(1)).exists():
+            entry.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -79,3 +80,15 @@ def test_good_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             partial.touch()
     monkeypatch.chdir(tmp_path)
     check_output(Path("relative"))
+
+
+def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    alive, other = tmp_path / f".image.{os.getppid()}.partial", tmp_path / f".another.{ended.pid}.partial"
+    orphans = [tmp_path / f".image.{ended.pid}.partial", tmp_path / f"..image.{ended.pid}.partial.x1.partial"]
+    for file in (alive, other, *orphans):
+        file.touch()
+    with replacing(tmp_path / "image") as partial:
+        partial.touch()
+    assert set(tmp_path.iterdir()) == {tmp_path / "image", alive, other}
