@@ -156,7 +156,8 @@ def test_pipe_in_place_of_a_file(name: str, config: str, place: Workplace, tmp_p
         (root / name).unlink(missing_ok=True)
         os.mkfifo(root / name)
 
-    place.succeeds(small_base(tmp_path / "base.raw", edit), config)
+    image = place.succeeds(small_base(tmp_path / "base.raw", edit), config)
+    assert b"extra" in image.read_bytes()
 
 
 def test_device_node_in_place_of_a_file(place: Workplace, tmp_path: Path) -> None:

@@ -100,7 +100,10 @@ def test_extra_disks_are_attached(image: Path, tmp_path: Path) -> None:
         extra_disks=(Disk(second, "raw", serial="second"), Disk(second, "raw", read_only=True)),
         network=True,
     )
-    boot_until(image, "raw", "boot number 1", PATIENCE, on_line=lambda _line: None, options=options)
+    with Machine(image, "raw", options) as machine:
+        machine.console.wait_for("boot number 1", PATIENCE)
+        opened = [os.readlink(link) for link in Path(f"/proc/{machine.pid}/fd").iterdir()]  # noqa: PTH115 - sockets too
+    assert opened.count(str(second)) == 2
 
 
 def test_switching_off(image: Path) -> None:

@@ -60,7 +60,7 @@ def complete_configurations() -> list[tuple[str, str]]:
 def test_configurations_are_accepted(page: str, text: str, tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     config.write_text(text)
-    load_image_config(config)
+    assert load_image_config(config).path == config
 
 
 def test_the_tutorial_makes_the_example() -> None:
