@@ -37,7 +37,9 @@ def change_os(
         _packages(chroot, request, distro, build, emit)
         if wanted.hostname:
             set_hostname(root, wanted.hostname)
-        apply_services(chroot, wanted.services)
+        for file in request.config.files:
+            if file.config.os:
+                apply_services(chroot, file.config.os.services)
         _boot_loader(chroot, wanted, disk, distro, emit)
         if disk.repartitioned:
             with phase(emit, "initramfs", "Regenerating the initramfs", unit="step"):
@@ -47,13 +49,12 @@ def change_os(
 
 
 def _packages(chroot: Chroot, request: CustomizeRequest, distro: Distro, build: BuildDirectory, emit: Emit) -> None:
-    changes = request.config.packages
-    if not (changes.install or changes.remove or changes.update or changes.update_existing):
-        return
     sources = PackageSources(request.rpm_sources, request.base_repositories)
     work = PackageWork(build.cache, build.scratch)
-    with phase(emit, "packages", "Changing packages", total=1000, unit="permille") as advance:
-        apply_packages(chroot, distro, changes, sources, work, _counter(advance))
+    for file in request.config.files:
+        if file.packages.any:
+            with phase(emit, "packages", "Changing packages", total=1000, unit="permille") as advance:
+                apply_packages(chroot, distro, file.packages, sources, work, _counter(advance))
 
 
 def _boot_loader(chroot: Chroot, wanted: Os, disk: PlannedDisk, distro: Distro, emit: Emit) -> None:

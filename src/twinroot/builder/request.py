@@ -6,13 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from twinroot.config.checks import at_place
+from twinroot.config.image.not_built import UNBUILT_FORMATS, unbuilt
+from twinroot.config.image.output_rules import removed_package_manager
 from twinroot.config.load import LoadedConfig
+from twinroot.config.problems import KeyPath
 from twinroot.distro.rpm_sources import check_sources
-from twinroot.errors import InputError
+from twinroot.errors import ConfigError, InputError
 from twinroot.output.disk import DISK_FORMATS
 from twinroot.output.files import check_output
 
 OUTPUT_FORMATS = ("cosi", *DISK_FORMATS)
+_INPUT: KeyPath = ("input", "image")
+_OUTPUT: KeyPath = ("output", "image", "path")
+_FORMAT: KeyPath = ("output", "image", "format")
 DEFAULT_LEVEL = 3
 
 
@@ -45,15 +52,14 @@ class CustomizeRequest:
 
 def resolve_request(config: LoadedConfig, options: Options) -> CustomizeRequest:
     """Put command line and config together; InputError for what is missing or cannot work."""
-    wanted = config.config
-    image = options.image_file or _path(config, wanted.input.image.path)
+    _check_config(config, options)
+    image = options.image_file or config.resolve((*_INPUT, "path"))
     if image is None:
         raise InputError("no base image is given", hint="use --image-file, or input.image.path in the config")
-    output = options.output_file or _path(config, wanted.output.image.path)
+    output = options.output_file or config.resolve(_OUTPUT)
     if output is None:
         raise InputError("no output is given", hint="use --output-image-file, or output.image.path in the config")
-    configured = wanted.output.image.format
-    output_format = check_format(options.output_format or configured)
+    output_format = check_format(options.output_format or config.config.output.image.format)
     check_output(output)
     check_sources(options.rpm_sources)
     return CustomizeRequest(
@@ -68,13 +74,23 @@ def resolve_request(config: LoadedConfig, options: Options) -> CustomizeRequest:
     )
 
 
+def _check_config(config: LoadedConfig, options: Options) -> None:
+    """ConfigError for what this version cannot do, and for what the output format of the command line rules out."""
+    overridden = [path for path, given in ((_INPUT, options.image_file), (_FORMAT, options.output_format)) if given]
+    findings = [
+        *unbuilt(config.config, tuple(overridden)),
+        *removed_package_manager(config.config, options.output_format),
+    ]
+    if findings:
+        raise ConfigError([at_place(config.document, finding) for finding in findings])
+
+
 def check_format(name: str | None, formats: Sequence[str] = OUTPUT_FORMATS) -> str:
     """The output format; InputError when it is missing or none that we can write."""
     if not name:
         raise InputError("no output format is given", hint=f"use --output-image-format {'|'.join(formats)}")
     if name not in formats:
-        later = ("iso", "pxe-dir", "pxe-tar", "baremetal-image")
-        what = "is not built yet in this version of twinroot" if name in later else "is not known"
+        what = "is not built yet in this version of twinroot" if name in UNBUILT_FORMATS else "is not known"
         raise InputError(f"output format '{name}' {what}", hint=f"use one of {', '.join(formats)}")
     return name
 
@@ -91,7 +107,3 @@ def _level(option: int | None, config: LoadedConfig) -> int:
         return option
     configured = config.config.output.image.cosi.compression.level
     return configured if configured is not None else DEFAULT_LEVEL
-
-
-def _path(config: LoadedConfig, path: str | None) -> Path | None:
-    return config.resolve(path) if path else None

@@ -1,9 +1,13 @@
-"""A parsed configuration file: nodes that keep source text and place, and problems that point into it."""
+"""A parsed configuration: nodes that keep source text and place, and problems that point into it.
+
+Every node knows the file that it comes from, so a tree may hold values of several files (`merge`).
+"""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from twinroot.config.problems import KeyPath, show_path
 from twinroot.errors import Problem
@@ -14,10 +18,45 @@ LINE_BREAK = re.compile(r"[\r\n]")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scalar:
-    """One value as written. `text` is None for null, which means "not set". `offset` counts characters."""
+class Source:
+    """A file that was read: the name to show for it, and its text."""
 
+    file: str
+    text: str
+
+    @property
+    def directory(self) -> Path:
+        """The directory that relative paths of the file refer to (image-config spec, section 7)."""
+        return Path(self.file).parent
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """Where something stands. `offset` counts characters."""
+
+    source: Source
     offset: int
+
+    @property
+    def line(self) -> int:
+        """The line number, from 1."""
+        return line_of(self.source.text, self.offset)[0]
+
+    def problem(self, key: str, message: str, hint: str | None = None) -> Problem:
+        """A problem at this place."""
+        text = self.source.text
+        line, start = line_of(text, self.offset)
+        head = text[start : start + MAX_SHOWN_LINE + 1]
+        found = LINE_BREAK.search(head)
+        shown = head[: found.start()] if found else head if len(head) <= MAX_SHOWN_LINE else None
+        return Problem(self.source.file, line, self.offset - start + 1, key, message, hint, shown)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scalar:
+    """One value as written. `text` is None for null, which means "not set"."""
+
+    place: Place
     text: str | None
 
 
@@ -25,7 +64,7 @@ class Scalar:
 class Items:
     """A list."""
 
-    offset: int
+    place: Place
     items: tuple[Node, ...]
 
 
@@ -33,9 +72,9 @@ class Items:
 class Mapping:
     """Keys and values in the order of the file; `keys` holds the place of each key."""
 
-    offset: int
+    place: Place
     values: dict[str, Node]
-    keys: dict[str, int]
+    keys: dict[str, Place]
 
 
 Node = Scalar | Items | Mapping
@@ -43,10 +82,8 @@ Node = Scalar | Items | Mapping
 
 @dataclass(frozen=True, eq=False)
 class Document:
-    """One parsed file. `mistakes` are problems that did not stop the reading, such as a key given twice."""
+    """A tree of nodes. `mistakes` are problems that did not stop the reading, such as a key given twice."""
 
-    file: str
-    text: str
     root: Node
     mistakes: tuple[Problem, ...] = ()
 
@@ -60,13 +97,10 @@ class Document:
             node = below
         return node, len(path)
 
-    def problem_at(self, offset: int, key: str, message: str, hint: str | None = None) -> Problem:
-        """A problem at a character offset of the text."""
-        line, start = line_of(self.text, offset)
-        head = self.text[start : start + MAX_SHOWN_LINE + 1]
-        found = LINE_BREAK.search(head)
-        shown = head[: found.start()] if found else head if len(head) <= MAX_SHOWN_LINE else None
-        return Problem(self.file, line, offset - start + 1, key, message, hint, shown)
+    def has(self, path: KeyPath) -> bool:
+        """Whether there is a value at `path`; null is none."""
+        node, depth = self.find(path)
+        return depth == len(path) and not is_null(node)
 
     def problem(self, path: KeyPath, message: str, hint: str | None = None, *, at: KeyPath | None = None) -> Problem:
         """A problem with the value at `path`, shown there or, when `at` is given, at that path's value.
@@ -76,16 +110,30 @@ class Document:
         """
         node, depth = self.find(path)
         known = path[:depth] if isinstance(node, Scalar) and node.text is not None else path
-        place = node if at is None else self.find(at)[0]
-        return self.problem_at(place.offset, show_path(known), message, hint)
+        shown = node if at is None else self.find(at)[0]
+        return shown.place.problem(show_path(known), message, hint)
 
     def problem_with_key(self, path: KeyPath, message: str, hint: str | None = None) -> Problem:
         """A problem with the key that ends `path` itself, shown at the key."""
         parent, depth = self.find(path[:-1])
         step = path[-1]
         if depth == len(path) - 1 and isinstance(parent, Mapping) and step in parent.keys:
-            return self.problem_at(parent.keys[str(step)], show_path(path), message, hint)
+            return parent.keys[str(step)].problem(show_path(path), message, hint)
         return self.problem(path, message, hint)
+
+
+def is_null(node: Node) -> bool:
+    """Whether a node is null, which means "not set"."""
+    return isinstance(node, Scalar) and node.text is None
+
+
+def plain(node: Node) -> object:
+    """The tree as dicts, lists, text and None."""
+    if isinstance(node, Scalar):
+        return node.text
+    if isinstance(node, Items):
+        return [plain(item) for item in node.items]
+    return {key: plain(value) for key, value in node.values.items()}
 
 
 def line_of(text: str, offset: int) -> tuple[int, int]:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, cast
 from uuid import UUID
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler, WithJsonSchema
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+from pydantic_core.core_schema import NoInfoValidatorFunction, no_info_before_validator_function
 
 from twinroot.config.problems import did_you_mean, one_of, quoted
 from twinroot.units import GIB, KIB, MIB, TIB, partition_type_names
@@ -167,6 +170,13 @@ def non_empty(text: str) -> str:
     return text
 
 
+def one_word(text: str) -> str:
+    """Text without blanks and line breaks."""
+    if " " in text or "\n" in text:
+        raise ScalarError(f"{quoted(text)} may not contain spaces and line breaks")
+    return non_empty(text)
+
+
 def kernel_argument(text: str) -> str:
     """One kernel argument; it may contain spaces, but the command line is a single line."""
     if "\n" in text or "\r" in text:
@@ -184,6 +194,23 @@ def package_spec(text: str) -> str:
 def empty_is_unset(text: str) -> str | None:
     """None for empty text, which stands for "not set" in many fields."""
     return text or None
+
+
+class _EmptyIsUnset:
+    """In an annotation: empty text stands for "not set", also in enumerations."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        decode = from_text(empty_is_unset).func
+        return no_info_before_validator_function(cast("NoInfoValidatorFunction", decode), handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        shown = handler(schema)
+        options = [option for option in shown.get("anyOf", [shown]) if option.get("type") != "null"]
+        names = [name for option in options for name in option.get("enum", [option.get("const")])]
+        return {"enum": [*names, ""]} if all(names) else shown
+
+
+EmptyIsUnset = _EmptyIsUnset()
 
 
 def boolean(text: str) -> bool:
@@ -210,9 +237,19 @@ def integer(text: str, lowest: int, highest: int) -> int:
     return value
 
 
-def integer_between(lowest: int, highest: int) -> BeforeValidator:
-    """A validator for whole numbers of a range."""
-    return from_text(lambda text: integer(text, lowest, highest))
+class Between:
+    """In an annotation: whole numbers of a range."""
+
+    def __init__(self, lowest: int, highest: int) -> None:
+        self._lowest = lowest
+        self._highest = highest
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        decode = from_text(lambda text: integer(text, self._lowest, self._highest)).func
+        return no_info_before_validator_function(cast("NoInfoValidatorFunction", decode), handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"type": "integer", "minimum": self._lowest, "maximum": self._highest}
 
 
 def _schema(pattern: str, *examples: str) -> WithJsonSchema:
@@ -243,10 +280,13 @@ PartitionType = Annotated[
 ]
 InImagePath = Annotated[str, from_text(in_image_path), _schema(r"^/[^\s:,]*$", "/var")]
 MountOptions = Annotated[str, from_text(mount_options), _schema(r"^\S*$", "ro,noatime")]
-NonEmptyStr = Annotated[str, from_text(non_empty), WithJsonSchema({"type": "string", "minLength": 1})]
+# YAML tools take 3.0 or true for values of their own; here each is the text that was written.
+_ANY_TEXT = WithJsonSchema({"type": ["string", "number", "boolean"]})
+
+Text = Annotated[str, from_text(str), _ANY_TEXT]
+NonEmptyStr = Annotated[str, from_text(non_empty), WithJsonSchema({"type": ["string", "number"], "minLength": 1})]
+OneWord = Annotated[str, from_text(one_word), _schema(r"^[^ \n]+$", "nbd")]
 KernelArgument = Annotated[str, from_text(kernel_argument), _schema(r"^[^\n\r]+$", "console=ttyS0")]
 PackageSpec = Annotated[str, from_text(package_spec), _schema(r"^[^-]", "vim")]
-OptionalStr = Annotated[str | None, from_text(empty_is_unset), WithJsonSchema({"type": "string"})]
-Flag = Annotated[bool, from_text(boolean), WithJsonSchema({"type": "boolean"})]
-EmptyIsUnset = from_text(empty_is_unset)
-"""For enumerations where empty text stands for "not set"."""
+OptionalStr = Annotated[str | None, EmptyIsUnset, _ANY_TEXT]
+Flag = Annotated[bool, from_text(boolean), WithJsonSchema({"type": ["boolean", "string"]})]

@@ -1,7 +1,12 @@
-"""The base of every object of the configuration languages."""
+"""The base of every object of the configuration languages.
+
+What a single field may hold is in its type (`scalars`); what the fields of one object must satisfy together is in the
+object's `check`; what several objects must satisfy together is in rules (`checks`).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, model_validator
@@ -9,13 +14,33 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from twinroot.config.problems import Finding
+
 
 class Section(BaseModel):
     """A frozen object with camelCase keys in YAML and snake_case names in code; unknown keys are errors."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", alias_generator=to_camel, validate_by_alias=True, validate_by_name=True
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        validate_by_alias=True,
+        validate_by_name=True,
+        defer_build=True,  # only the outermost object needs a validator of its own, and start-up time counts
     )
+
+    def check(self) -> Iterable[Finding]:
+        """What is wrong between the fields of this object alone. Paths are relative to it."""
+        return ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, data: Any) -> Any:
+        """Leave out null values, which mean "not set"; of unknown keys they stay, as those are mistakes."""
+        if not isinstance(data, dict) or None not in data.values():
+            return data
+        known = {field.alias or name for name, field in cls.model_fields.items()}
+        return {key: value for key, value in data.items() if value is not None or key not in known}
 
 
 class ShortSection(Section):

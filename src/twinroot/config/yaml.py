@@ -30,7 +30,7 @@ from yaml.events import (
 )
 from yaml.reader import ReaderError
 
-from twinroot.config.document import Document, Items, Mapping, Node, Scalar, line_of
+from twinroot.config.document import Document, Items, Mapping, Node, Place, Scalar, Source, line_of
 from twinroot.config.problems import quoted
 from twinroot.errors import ConfigError, Problem
 
@@ -73,17 +73,17 @@ def parse(data: bytes, file: str) -> Document:
     text = _decode(data, file)
     if len(re.findall(r"^%TAG", text, re.MULTILINE)) > MAX_TAG_DIRECTIVES:
         raise _whole_file(file, "there are too many %TAG directives")
-    blank = Document(file, text, Scalar(0, None))
-    composer = _Composer(blank)
+    source = Source(file, text)
+    composer = _Composer(source)
     try:
         root = composer.root()
     except ReaderError as error:
         # libyaml counts bytes of UTF-8 here.
         offset = len(text.encode()[: error.position].decode(errors="ignore"))
-        raise ConfigError([blank.problem_at(offset, "", "this character is not allowed in YAML")]) from None
+        raise ConfigError([Place(source, offset).problem("", "this character is not allowed in YAML")]) from None
     except yaml.MarkedYAMLError as error:
-        raise ConfigError([_syntax_problem(blank, error)]) from None
-    return Document(file, text, root, tuple(composer.mistakes))
+        raise ConfigError([_syntax_problem(source, error)]) from None
+    return Document(root, tuple(composer.mistakes))
 
 
 def _whole_file(file: str, message: str, hint: str | None = None) -> ConfigError:
@@ -101,14 +101,12 @@ def _decode(data: bytes, file: str) -> str:
         raise ConfigError([problem]) from None
 
 
-def _syntax_problem(document: Document, error: yaml.MarkedYAMLError) -> Problem:
+def _syntax_problem(source: Source, error: yaml.MarkedYAMLError) -> Problem:
     mark = error.problem_mark or error.context_mark
-    offset = min(mark.index, len(document.text)) if mark else 0
+    offset = min(mark.index, len(source.text)) if mark else 0
     reason = ", ".join(part for part in (error.context, error.problem) if part)
-    hint = (
-        "YAML does not allow tabs for indentation; use spaces" if document.text[offset : offset + 1] == "\t" else None
-    )
-    return document.problem_at(offset, "", f"this is not valid YAML: {reason}", hint)
+    hint = "YAML does not allow tabs for indentation; use spaces" if source.text[offset : offset + 1] == "\t" else None
+    return Place(source, offset).problem("", f"this is not valid YAML: {reason}", hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +125,9 @@ class _Composer:
     composer in C recurses without a limit.
     """
 
-    def __init__(self, document: Document) -> None:
-        self._document = document
-        self._parser = CParser(document.text)
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._parser = CParser(source.text)
         self._anchors: dict[str, _Anchored | None] = {}
         self._nodes = 0
         self.mistakes: list[Problem] = []
@@ -149,7 +147,7 @@ class _Composer:
         return root
 
     def _empty(self) -> ConfigError:
-        return _whole_file(self._document.file, "the file is empty", "write {} for a configuration without settings")
+        return _whole_file(self._source.file, "the file is empty", "write {} for a configuration without settings")
 
     def _next(self) -> Event:
         event = self._parser.get_event()
@@ -158,7 +156,7 @@ class _Composer:
         return event
 
     def _stop(self, event: Event, message: str, hint: str | None = None) -> ConfigError:
-        return ConfigError([*self.mistakes, self._document.problem_at(_offset(event), "", message, hint)])
+        return ConfigError([*self.mistakes, self._place(event).problem("", message, hint)])
 
     def _count(self, event: Event, nodes: int) -> None:
         self._nodes += nodes
@@ -201,16 +199,16 @@ class _Composer:
     def _check_tag(self, event: Event) -> None:
         tag: str | None = getattr(event, "tag", None)
         if tag is not None and tag not in _TEXT_TAGS and tag not in _OTHER_TAGS:
-            self._mistake(_offset(event), f"the YAML tag {quoted(tag)} is not supported", "remove it")
+            self._mistake(self._place(event), f"the YAML tag {quoted(tag)} is not supported", "remove it")
 
     def _scalar(self, event: ScalarEvent) -> Scalar:
-        offset = _offset(event)
+        place = self._place(event)
         tag = event.tag
         text: str = event.value
         if "\0" in text:
-            self._mistake(offset, "the value contains a NUL character")
+            self._mistake(place, "the value contains a NUL character")
         null = tag == _NULL_TAG or (tag not in _TEXT_TAGS and event.style in (None, "") and text in _NULLS)
-        return Scalar(offset, None if null else text)
+        return Scalar(place, None if null else text)
 
     def _items(self, event: SequenceStartEvent, depth: int) -> _Anchored:
         items: list[Node] = []
@@ -222,16 +220,16 @@ class _Composer:
             size += below.size
             height = max(height, below.height + 1)
             following = self._next()
-        return _Anchored(Items(_offset(event), tuple(items)), size, height)
+        return _Anchored(Items(self._place(event), tuple(items)), size, height)
 
     def _mapping(self, event: MappingStartEvent, depth: int) -> _Anchored:
         values: dict[str, Node] = {}
-        keys: dict[str, int] = {}
+        keys: dict[str, Place] = {}
         merged: list[Mapping] = []
         size = height = 1
         following = self._next()
         while not isinstance(following, MappingEndEvent):
-            offset = _offset(following)
+            place = self._place(following)
             is_merge = isinstance(following, ScalarEvent) and following.value == "<<" and following.style in (None, "")
             key_node = self._node(following, depth + 1)
             value = self._node(self._next(), depth + 1)
@@ -239,44 +237,43 @@ class _Composer:
             height = max(height, value.height + 1)
             following = self._next()
             if not isinstance(key_node.node, Scalar):
-                self._mistake(offset, "a key must be a single word or text, not a list or a mapping")
+                self._mistake(place, "a key must be a single word or text, not a list or a mapping")
                 continue
             key = key_node.node.text or ""
             if key in keys:
-                self._duplicate(key, offset, keys[key])
+                self._duplicate(key, place, keys[key])
                 continue
-            keys[key] = offset
+            keys[key] = place
             if is_merge:
-                merged.extend(self._to_merge(value.node, offset))
+                merged.extend(self._to_merge(value.node, place))
             else:
                 values[key] = value.node
         _merge(values, keys, merged)
-        return _Anchored(Mapping(_offset(event), values, keys), size, height)
+        return _Anchored(Mapping(self._place(event), values, keys), size, height)
 
-    def _to_merge(self, node: Node, offset: int) -> Iterator[Mapping]:
+    def _to_merge(self, node: Node, place: Place) -> Iterator[Mapping]:
         for part in node.items if isinstance(node, Items) else (node,):
             if isinstance(part, Mapping):
                 yield part
             else:
-                self._mistake(offset, "the merge key << wants a mapping or a list of mappings")
+                self._mistake(place, "the merge key << wants a mapping or a list of mappings")
 
-    def _duplicate(self, key: str, offset: int, first: int) -> None:
+    def _duplicate(self, key: str, place: Place, first: Place) -> None:
         if len(self.mistakes) >= MAX_MISTAKES:
             return  # finding lines takes time
-        line, start = line_of(self._document.text, first)
-        hint = f"it is first given at line {line}, column {first - start + 1}"
-        self._mistake(offset, f"the key {quoted(key)} is given twice", hint)
+        line, start = line_of(first.source.text, first.offset)
+        hint = f"it is first given at line {line}, column {first.offset - start + 1}"
+        self._mistake(place, f"the key {quoted(key)} is given twice", hint)
 
-    def _mistake(self, offset: int, message: str, hint: str | None = None) -> None:
+    def _mistake(self, place: Place, message: str, hint: str | None = None) -> None:
         if len(self.mistakes) < MAX_MISTAKES:
-            self.mistakes.append(self._document.problem_at(offset, "", message, hint))
+            self.mistakes.append(place.problem("", message, hint))
+
+    def _place(self, event: Event) -> Place:
+        return Place(self._source, event.start_mark.index if event.start_mark else 0)
 
 
-def _offset(event: Event) -> int:
-    return event.start_mark.index if event.start_mark else 0
-
-
-def _merge(values: dict[str, Node], keys: dict[str, int], merged: list[Mapping]) -> None:
+def _merge(values: dict[str, Node], keys: dict[str, Place], merged: list[Mapping]) -> None:
     """Add what merge keys bring; own keys win, then earlier mappings."""
     if "<<" not in values:  # a quoted "<<" is an ordinary key
         keys.pop("<<", None)

@@ -39,8 +39,6 @@ def apply_packages(
 ) -> None:
     """Carry out one config's package section; every error names the package or repository at fault."""
     fetches = bool(changes.install or changes.update or changes.update_existing)
-    if not fetches and not changes.remove:
-        return
     if fetches and not sources.paths and not sources.image_repositories:
         raise InputError(
             "packages are to be installed, but there is no repository to take them from",

@@ -8,12 +8,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from twinroot.config.decode import check_rules, decode, fields_at
+from twinroot.config.checks import check as check_values
+from twinroot.config.decode import decode
 from twinroot.config.image.config import ImageConfig
-from twinroot.config.image.not_built import NOT_BUILT
 from twinroot.config.image.packages import PackageChanges
 from twinroot.config.image.rules import IMAGE_RULES
 from twinroot.config.load import load_image_config
+from twinroot.config.shape import fields_at
 from twinroot.config.yaml import parse
 from twinroot.errors import ConfigError
 from twinroot.units import GIB, MIB
@@ -100,7 +101,7 @@ def test_everything_together(whole: Path) -> None:
     assert config.os.kernel_command_line.extra_command_line == ("rd.info", "log_buf_len=1M")
     assert config.os.services.enable == ("sshd",)
     assert config.os.services.disable == ("console-getty",)
-    assert loaded.packages == PackageChanges(
+    assert loaded.files[0].packages == PackageChanges(
         update_existing=True,
         install=("base", "openssh-server", "3.0", "vim", "base"),
         remove=("grub2-efi-binary",),
@@ -108,8 +109,9 @@ def test_everything_together(whole: Path) -> None:
     assert config.preview_features == ("output-artifacts",)
     assert config.output.image.format == "cosi"
     assert config.output.image.cosi.compression.level == 15
-    assert loaded.resolve(config.input.image.path or "") == whole.parent / "base/core.vhdx"
-    assert loaded.resolve("/absolute") == Path("/absolute")
+    assert loaded.resolve(("input", "image", "path")) == whole.parent / "base/core.vhdx"
+    assert loaded.resolve(("input", "image", "oci")) is None
+    assert loaded.files[0].resolve("/absolute") == Path("/absolute")
     esp, root, state = config.storage.filesystems
     assert (esp.is_fat, esp.mount_point and esp.mount_point.options) == (True, "umask=0077")
     assert (root.is_fat, root.mount_point and root.mount_point.path) == (False, "/")
@@ -130,7 +132,7 @@ def test_whether_os_is_present(tmp_path: Path, text: str, present: bool) -> None
     loaded = load_image_config(path)
     assert (loaded.config.os is not None) == present
     assert loaded.layout is None
-    assert loaded.packages == PackageChanges()
+    assert loaded.files[0].packages == PackageChanges()
 
 
 @pytest.mark.parametrize(
@@ -225,7 +227,7 @@ def test_fields_with_their_descriptions() -> None:
     assert fields_at(ImageConfig, ("absent", "x")) == {}
 
 
-KEYS = sorted({key for key, _ in keys_of(ImageConfig.model_json_schema())} | {entry.steps[-1] for entry in NOT_BUILT})
+KEYS = sorted({key for key, _ in keys_of(ImageConfig.model_json_schema())})
 SCALARS = st.sampled_from(
     [
         "~",
@@ -263,8 +265,8 @@ def check(data: bytes) -> None:
         document = parse(data, "f.yaml")
     except ConfigError:
         return
-    decoded = decode(document, ImageConfig, NOT_BUILT)
-    for problem in [*decoded.problems, *check_rules(document, decoded, IMAGE_RULES)]:
+    decoded = decode(document, ImageConfig)
+    for problem in [*decoded.problems, *check_values(document, decoded, IMAGE_RULES)]:
         assert problem.line >= 1
         assert str(problem).startswith("f.yaml:")
 

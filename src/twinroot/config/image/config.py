@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from twinroot.config.image.base_configs import BaseConfig
 from twinroot.config.image.input import Input
+from twinroot.config.image.live_media import Iso, Pxe
 from twinroot.config.image.os import Os
 from twinroot.config.image.output import Output
 from twinroot.config.image.preview_features import PreviewFeature
+from twinroot.config.image.scripts import Scripts
 from twinroot.config.image.storage import Storage
 from twinroot.config.section import Section
 
@@ -24,3 +27,11 @@ class ImageConfig(Section):
         default=(), description="Names of preview features that this configuration uses."
     )
     output: Output = Field(default_factory=Output, description="Output image.")
+    iso: Iso | None = Field(default=None, description="Settings for ISO output.")
+    pxe: Pxe | None = Field(default=None, description="Settings for PXE output.")
+    scripts: Scripts = Field(default_factory=Scripts, description="Scripts that run inside the image.")
+    base_configs: tuple[BaseConfig, ...] | None = Field(
+        default=None,
+        description="Configurations that this one builds upon; they count before it. Needs the preview feature "
+        "`base-configs`.",
+    )

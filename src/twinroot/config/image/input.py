@@ -2,18 +2,116 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from typing import Annotated, ClassVar
+
 from pydantic import Field
 
-from twinroot.config.scalars import OptionalStr
-from twinroot.config.section import Section
+from twinroot.config.problems import Finding, quoted
+from twinroot.config.scalars import OptionalStr, ScalarError, from_text
+from twinroot.config.section import Section, ShortSection
+
+# Grammar of the OCI distribution specification; the host is that of a URL.
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_REFERENCE = re.compile(
+    r"(?P<host>[A-Za-z0-9.-]+(?::[0-9]{1,5})?|\[[0-9a-fA-F:]+\](?::[0-9]{1,5})?)"
+    rf"/(?P<repository>{_COMPONENT}(?:/{_COMPONENT})*)"
+    r"(?::(?P<tag>\w[\w.-]{0,127}))?"
+    r"(?:@(?P<digest>[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[0-9a-zA-Z=_-]{32,}))?",
+    re.ASCII,
+)
+_VERSION = re.compile(r"[0-9]+\.[0-9]+(?:\.[0-9]+)?")
+
+
+def oci_reference(text: str) -> str:
+    """A registry reference: `host/repository`, with a tag, a digest or both."""
+    if len(text) > 1024 or not _REFERENCE.fullmatch(text):
+        hint = "write HOST/REPOSITORY:TAG or HOST/REPOSITORY@sha256:…, for example mcr.microsoft.com/a/b:1.0"
+        raise ScalarError(f"{quoted(text)} is not a registry reference", hint)
+    return text
+
+
+def azure_linux_version(text: str) -> str:
+    """`3.0`, or `3.0.20250910` for the image of a date."""
+    if not _VERSION.fullmatch(text):
+        raise ScalarError(f"{quoted(text)} is not a version of Azure Linux", "write for example 3.0 or 3.0.20250910")
+    return text
+
+
+def azure_linux_variant(text: str) -> str:
+    """A component of a repository's name, such as `minimal-os`."""
+    if not re.fullmatch(_COMPONENT, text):
+        hint = "write lower-case letters and digits, with single separators between, for example minimal-os"
+        raise ScalarError(f"{quoted(text)} is not a variant of Azure Linux", hint)
+    return text
+
+
+def short_platform(text: str) -> str:
+    """The short form of a platform: `OS` or `OS/ARCH`."""
+    if text.count("/") > 1 or not text.strip():
+        raise ScalarError(f"{quoted(text)} is not a platform", "write OS or OS/ARCH, for example linux/amd64")
+    return text
+
+
+class OciPlatform(ShortSection):
+    """Chooses an image from an index; `OS` or `OS/ARCH` may stand for the object."""
+
+    short_form: ClassVar[str] = "os"
+
+    os: Annotated[str, from_text(short_platform)] = Field(
+        default="", description="Operating system, for example `linux`."
+    )
+    architecture: OptionalStr = Field(
+        default=None, description="Architecture in Go's naming: `amd64` or `arm64`. The default is the build host's."
+    )
+
+    def check(self) -> Iterator[Finding]:
+        """The short form may hold the architecture; the object has a key for it."""
+        if "/" in self.os and self.architecture is not None:
+            yield Finding(("os",), "the architecture is given twice", "write it in 'architecture' alone")
+
+
+class OciImage(ShortSection):
+    """An artifact in a registry; a reference alone may stand for the object."""
+
+    short_form: ClassVar[str] = "uri"
+
+    uri: Annotated[str, from_text(oci_reference)] = Field(
+        description="Registry reference with a tag or a digest, for example `mcr.microsoft.com/a/b:1.0`."
+    )
+    platform: OciPlatform | None = Field(default=None, description="Which image of an index to take.")
+
+
+class AzureLinuxImage(Section):
+    """An image that Microsoft publishes for Azure Linux; its signature is always verified."""
+
+    variant: Annotated[str, from_text(azure_linux_variant)] = Field(
+        description="Kind of the image, for example `minimal-os`."
+    )
+    version: Annotated[str, from_text(azure_linux_version)] = Field(
+        description="`3.0` for the newest image, `3.0.20250910` for that of a date."
+    )
 
 
 class InputImage(Section):
-    """The base image. The command line overrides it."""
+    """The base image: at most one of the keys. The command line overrides them."""
 
     path: OptionalStr = Field(
         default=None, description="Image file, relative to the directory of this configuration file."
     )
+    oci: OciImage | None = Field(default=None, description="An image in a registry.")
+    azure_linux: AzureLinuxImage | None = Field(default=None, description="An official image of Azure Linux.")
+
+    def check(self) -> Iterator[Finding]:
+        """Only one kind of base image."""
+        given = [key for key, value in self.kinds().items() if value]
+        for key in given[1:]:
+            yield Finding((key,), f"'{given[0]}' and '{key}' may not be given together", "remove one of them")
+
+    def kinds(self) -> dict[str, object]:
+        """The value of each kind of base image by its key."""
+        return {"path": self.path, "oci": self.oci, "azureLinux": self.azure_linux}
 
 
 class Input(Section):

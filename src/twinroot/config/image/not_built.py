@@ -1,37 +1,49 @@
-"""What the image configuration language has and this version of twinroot lacks.
+"""What the image configuration language has and this version of twinroot cannot do yet.
 
-Whoever builds an entry adds its fields to a model and takes the entry out of this table.
+Such a configuration is right, and running it ends in an error that names the keys. Whoever builds an entry takes it out
+of this table. Settings for media (`iso`, `pxe`) only count for output formats that are in it themselves.
 """
 
 from __future__ import annotations
 
-from twinroot.config.decode import NotBuilt
+from collections.abc import Iterator
+
+from twinroot.config.image.config import ImageConfig
+from twinroot.config.image.uses import Pattern
+from twinroot.config.problems import Finding, KeyPath, quoted
+
+UNBUILT_FORMATS = ("iso", "pxe-dir", "pxe-tar", "baremetal-image")
 
 NOT_BUILT = (
-    NotBuilt("iso"),
-    NotBuilt("pxe"),
-    NotBuilt("scripts"),
-    NotBuilt("baseConfigs"),
-    NotBuilt("input.image.oci", what="kind of input"),
-    NotBuilt("input.image.azureLinux", what="kind of input"),
-    NotBuilt("output.artifacts"),
-    NotBuilt("output.selinuxPolicyPath", what="setting"),
-    NotBuilt("output.image.format", values=("iso", "pxe-dir", "pxe-tar", "baremetal-image")),
-    NotBuilt("storage.bootType", values=("legacy",)),
-    NotBuilt("storage.verity"),
-    NotBuilt("storage.resetPartitionsUuidsType", what="setting"),
-    NotBuilt("storage.reinitializeVerity", what="setting"),
-    NotBuilt("storage.filesystems[].type", values=("xfs", "btrfs")),
-    NotBuilt("storage.filesystems[].btrfs"),
-    NotBuilt("os.additionalFiles"),
-    NotBuilt("os.additionalDirs"),
-    NotBuilt("os.groups"),
-    NotBuilt("os.users"),
-    NotBuilt("os.modules"),
-    NotBuilt("os.overlays"),
-    NotBuilt("os.selinux"),
-    NotBuilt("os.uki"),
-    NotBuilt("os.imageHistory", what="setting"),
-    NotBuilt("os.packages.snapshotTime", what="setting"),
-    NotBuilt("os.packages.removePackageManager", what="setting"),
+    Pattern("input.image.oci"),
+    Pattern("input.image.azureLinux"),
+    Pattern("output.image.format", UNBUILT_FORMATS),
+    Pattern("output.artifacts"),
+    Pattern("output.selinuxPolicyPath"),
+    Pattern("storage.bootType", ("legacy",)),
+    Pattern("storage.verity"),
+    Pattern("storage.resetPartitionsUuidsType"),
+    Pattern("storage.reinitializeVerity"),
+    Pattern("storage.filesystems[].type", ("xfs", "btrfs")),
+    Pattern("os.additionalFiles"),
+    Pattern("os.additionalDirs"),
+    Pattern("os.groups"),
+    Pattern("os.users"),
+    Pattern("os.modules"),
+    Pattern("os.overlays"),
+    Pattern("os.selinux.mode"),
+    Pattern("os.uki"),
+    Pattern("os.packages.snapshotTime"),
+    Pattern("os.packages.removePackageManager"),
+    Pattern("scripts.postCustomization"),
+    Pattern("scripts.finalizeCustomization"),
 )
+
+
+def unbuilt(config: ImageConfig, overridden: tuple[KeyPath, ...] = ()) -> Iterator[Finding]:
+    """Uses of what is not built yet. Keys below `overridden` paths do not count."""
+    for pattern in NOT_BUILT:
+        for path, value in pattern.uses(config):
+            if not any(path[: len(other)] == other for other in overridden):
+                what = f"the value {quoted(str(value))}" if pattern.values else "this"
+                yield Finding(path, f"{what} is not built yet in this version of twinroot")

@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated
 
 from pydantic import Field
 
-from twinroot.config.scalars import Flag, NonEmptyStr, PackageSpec
+from twinroot.config.problems import quoted
+from twinroot.config.scalars import Flag, NonEmptyStr, PackageSpec, ScalarError, from_text
 from twinroot.config.section import Section
+
+_SNAPSHOT_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2}))?"
+)
+
+
+def point_in_time(text: str) -> datetime | None:
+    """A moment with a zone (RFC 3339), or the midnight (UTC) that begins a day; None for empty text."""
+    if not text:
+        return None
+    try:
+        if not _SNAPSHOT_TIME.fullmatch(text):
+            raise ValueError
+        # Python takes six digits of a second at most.
+        found = datetime.fromisoformat(re.sub(r"(\.[0-9]{6})[0-9]+", r"\1", text))
+    except ValueError:
+        hint = "write YYYY-MM-DD, or YYYY-MM-DDThh:mm:ssZ"
+        raise ScalarError(f"{quoted(text)} is not a point in time", hint) from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 class Packages(Section):
@@ -31,6 +54,16 @@ class Packages(Section):
         default=(), description="Package list files whose packages are updated, before those of `update`."
     )
     update: tuple[PackageSpec, ...] = Field(default=(), description="Installed packages to update.")
+    snapshot_time: Annotated[datetime | None, from_text(point_in_time)] = Field(
+        default=None,
+        description="Only packages published before this time: `YYYY-MM-DD` or `YYYY-MM-DDThh:mm:ssZ`. For tdnf only. "
+        "Needs the preview feature `package-snapshot-time`.",
+    )
+    remove_package_manager: Flag | None = Field(
+        default=None,
+        description="Remove the package manager in the end. Not for `iso`, `pxe-*`, `cosi` and `baremetal-image` "
+        "output. Needs the preview feature `remove-package-manager`.",
+    )
 
 
 class PackageList(Section):
@@ -47,3 +80,8 @@ class PackageChanges:
     install: tuple[str, ...] = ()
     remove: tuple[str, ...] = ()
     update: tuple[str, ...] = ()
+
+    @property
+    def any(self) -> bool:
+        """Whether there is something to do."""
+        return bool(self.update_existing or self.install or self.remove or self.update)

@@ -1,23 +1,25 @@
-"""What must hold between the fields of `storage` (image-config spec, section 5, rule 2). Pure functions."""
+"""What must hold between disks, partitions and the boot loader (image-config spec, section 5, rules 2, 10 and 11).
+
+Pure functions. File systems and verity devices have rules of their own (`filesystem_rules`, `verity_rules`).
+"""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
-from posixpath import normpath
 
-from twinroot.config.decode import Rule
+from twinroot.config.checks import Rule
 from twinroot.config.image.config import ImageConfig
 from twinroot.config.image.layout import resolve_layout
 from twinroot.config.image.storage import Filesystem, Partition
-from twinroot.config.problems import Finding, KeyPath, did_you_mean, one_of, quoted
+from twinroot.config.problems import Finding, KeyPath
 
 ESP_MOUNT_POINT = "/boot/efi"
 
 _BOOT_TYPE: KeyPath = ("storage", "bootType")
 _DISKS: KeyPath = ("storage", "disks")
 _FILESYSTEMS: KeyPath = ("storage", "filesystems")
-_VERITY: KeyPath = ("storage", "verity")  # its items have ids that file systems refer to
+_RESET_UUIDS: KeyPath = ("storage", "resetPartitionsUuidsType")
+_RESET_TYPE: KeyPath = ("os", "bootloader", "resetType")
 
 
 def one_disk(config: ImageConfig) -> Iterator[Finding]:
@@ -47,67 +49,17 @@ def layout(config: ImageConfig) -> Iterator[Finding]:
         yield from resolve_layout(disk, (*_DISKS, index))[1]
 
 
-def unique_ids(config: ImageConfig) -> Iterator[Finding]:
-    """No two partitions have the same id."""
-    seen: set[str] = set()
-    for path, partition in partitions_of(config):
-        if partition.id in seen:
-            known = f"the id {quoted(partition.id)} is already used by another partition"
-            message = known if partition.id else "every partition but one needs an id"
-            yield Finding((*path, "id"), message)
-        seen.add(partition.id)
-
-
-def filesystem_devices(config: ImageConfig) -> Iterator[Finding]:
-    """Each file system is on a partition of its own."""
-    if not config.storage.disks:
+def reset_uuids(config: ImageConfig) -> Iterator[Finding]:
+    """New UUIDs are for partitions of the base image, and the boot loader must learn them."""
+    if config.storage.reset_partitions_uuids_type is None:
         return
-    known = [partition.id for _, partition in partitions_of(config) if partition.id]
-    users: dict[str, int] = {}
-    for index, filesystem in enumerate(config.storage.filesystems):
-        path = (*_FILESYSTEMS, index, "deviceId")
-        device = filesystem.device_id
-        if device not in known:
-            ids = f"the ids are {one_of(known)}" if known else "there are no partitions with an id"
-            hint = did_you_mean(device, known) or ids
-            yield Finding(path, f"there is no partition with the id {quoted(device)}", hint)
-        elif device in users:
-            message = f"the partition {quoted(device)} is already used by filesystems[{users[device]}]"
-            yield Finding(path, message)
-        else:
-            users[device] = index
-
-
-def mount_points(config: ImageConfig) -> Iterator[Finding]:
-    """A mounted file system has a type, and nothing is mounted twice at one place."""
-    users: dict[str, int] = {}
-    for index, filesystem in enumerate(config.storage.filesystems):
-        if filesystem.mount_point is None:
-            continue
-        path = (*_FILESYSTEMS, index, "mountPoint")
-        if filesystem.type is None:
-            yield Finding(path, "a file system with a mount point needs a 'type'", "add for example type: ext4")
-        target = normpath(filesystem.mount_point.path)
-        if target in users:
-            message = f"the mount point {quoted(target)} is already used by filesystems[{users[target]}]"
-            yield Finding((*path, "path"), message)
-        else:
-            users[target] = index
-
-
-def part_labels(config: ImageConfig) -> Iterator[Finding]:
-    """What is mounted by its label has a label, and no other partition has the same."""
-    by_id = {partition.id: partition for _, partition in partitions_of(config)}
-    labels = Counter(partition.label for _, partition in partitions_of(config))
-    for index, filesystem in enumerate(config.storage.filesystems):
-        partition = by_id.get(filesystem.device_id)
-        if partition is None or not filesystem.mount_point or filesystem.mount_point.id_type != "part-label":
-            continue
-        path = (*_FILESYSTEMS, index, "mountPoint", "idType")
-        if not partition.label:
-            yield Finding(path, f"part-label needs a 'label' for the partition {quoted(partition.id)}")
-        elif labels[partition.label] > 1:
-            yield Finding(path, f"part-label needs a unique label, but {quoted(partition.label)} is given twice")
+    if config.storage.disks:
+        yield Finding(_RESET_UUIDS, "this key is not allowed together with 'disks'", "new partitions have new UUIDs")
+    if _reset_type(config) is None:
+        hint = "add resetType: hard-reset below os.bootloader"
+        yield Finding(
+            _RESET_TYPE, "this key is required together with 'storage.resetPartitionsUuidsType'", hint, _RESET_UUIDS
+        )
 
 
 def special_partitions(config: ImageConfig) -> Iterator[Finding]:
@@ -151,11 +103,14 @@ def boot_partition(config: ImageConfig) -> Iterator[Finding]:
 
 def reset_with_disks(config: ImageConfig) -> Iterator[Finding]:
     """New disks need a new boot loader (rule 10)."""
-    if config.storage.disks and (config.os is None or config.os.bootloader.reset_type is None):
-        path = ("os", "bootloader", "resetType")
+    if config.storage.disks and _reset_type(config) is None:
         hint = "add resetType: hard-reset below os.bootloader"
         at = None if config.os else _DISKS
-        yield Finding(path, "this key is required together with 'storage.disks'", hint, at=at)
+        yield Finding(_RESET_TYPE, "this key is required together with 'storage.disks'", hint, at=at)
+
+
+def _reset_type(config: ImageConfig) -> str | None:
+    return config.os.bootloader.reset_type if config.os else None
 
 
 def partitions_of(config: ImageConfig) -> Iterable[tuple[KeyPath, Partition]]:
@@ -170,11 +125,8 @@ STORAGE_RULES: tuple[Rule[ImageConfig], ...] = (
     Rule((_DISKS,), layout),
     Rule((_DISKS, _BOOT_TYPE), disks_and_boot_type),
     Rule((_DISKS, _FILESYSTEMS), filesystems_need_disks),
-    Rule((_DISKS,), unique_ids),
-    Rule((_DISKS, _FILESYSTEMS, _VERITY), filesystem_devices),
-    Rule((_FILESYSTEMS,), mount_points),
-    Rule((_DISKS, _FILESYSTEMS), part_labels),
     Rule((_DISKS, _FILESYSTEMS), special_partitions),
     Rule((_DISKS, _BOOT_TYPE), boot_partition),
     Rule((_DISKS, ("os", "bootloader")), reset_with_disks),
+    Rule((_DISKS, _RESET_UUIDS, ("os", "bootloader")), reset_uuids),
 )

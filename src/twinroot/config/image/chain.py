@@ -1,0 +1,74 @@
+"""A configuration file with all the files it builds upon (image-config spec, section 8).
+
+Depth first: the bases of a file in their order, each with its own bases, then the file. A file that is reached twice is
+applied once, at its first place; only true circles are errors. Files are compared by their real paths.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from twinroot.config.document import Document
+from twinroot.config.image.file import ConfigFile, problems_of_other_file, read_file
+from twinroot.config.image.storage import Storage
+from twinroot.config.problems import KeyPath
+from twinroot.errors import ConfigError, Problem
+
+MAX_DEPTH = 32
+
+
+def read_chain(path: Path) -> tuple[ConfigFile, ...]:
+    """The files, bases first and the named one last; one ConfigError with every problem of all of them."""
+    reader = _Reader()
+    reader.read(path, ())
+    problems = reader.problems or _storage_problems(reader.files)
+    if problems:
+        raise ConfigError(problems)
+    return tuple(reader.files)
+
+
+class _Reader:
+    """Reads one chain."""
+
+    def __init__(self) -> None:
+        self.files: list[ConfigFile] = []
+        self.problems: list[Problem] = []
+        self._seen: set[Path] = set()
+
+    def read(self, path: Path, way: tuple[Path, ...]) -> None:
+        """Read a file and its bases; `way` are the real paths of the files that led here."""
+        real = path.resolve()
+        self._seen.add(real)
+        file, problems = read_file(path)
+        self.problems += problems
+        for index, base in enumerate(file.config.base_configs or ()):
+            key: KeyPath = ("baseConfigs", index, "path")
+            self._read_base(file.document, key, path.parent / base.path, (*way, real))
+        self.files.append(file)
+
+    def _read_base(self, document: Document, key: KeyPath, path: Path, way: tuple[Path, ...]) -> None:
+        real = path.resolve()
+        if real in way:
+            names = [step.name for step in (*way[way.index(real) :], real)]
+            self.problems.append(document.problem(key, f"base configurations go in a circle: {' → '.join(names)}"))
+        elif len(way) >= MAX_DEPTH:
+            message = f"base configurations are nested more than {MAX_DEPTH} levels deep"
+            self.problems.append(document.problem(key, message))
+        elif real not in self._seen:
+            try:
+                self.read(path, way)
+            except ConfigError as error:
+                self.problems += problems_of_other_file(document, key, "base configuration", error)
+
+
+def _storage_problems(files: list[ConfigFile]) -> list[Problem]:
+    """One file at most describes the storage: layouts are not merged."""
+    holders = [file for file in files if file.config.storage != Storage()]
+    return [
+        file.document.problem_with_key(
+            ("storage",),
+            f"another file of the chain has this section already: {holders[0].path}",
+            "storage is not merged: keep it in one file",
+        )
+        for file in holders[1:]
+    ]

@@ -1,0 +1,115 @@
+"""What must hold between file systems, mount points and what they are on (image-config spec, section 5, rule 2).
+
+A device is a partition of `storage.disks` or a verity device, by its id. Pure functions.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from posixpath import normpath
+
+from twinroot.config.checks import Rule
+from twinroot.config.image.config import ImageConfig
+from twinroot.config.image.storage_rules import partitions_of
+from twinroot.config.problems import Finding, KeyPath, did_you_mean, one_of, quoted, show_path
+
+_DISKS: KeyPath = ("storage", "disks")
+_FILESYSTEMS: KeyPath = ("storage", "filesystems")
+_VERITY: KeyPath = ("storage", "verity")
+
+
+def unique_ids(config: ImageConfig) -> Iterator[Finding]:
+    """No two partitions and verity devices have the same id."""
+    seen: dict[str, str] = {}
+    for path, device_id, kind in _devices(config):
+        if device_id in seen:
+            known = f"the id {quoted(device_id)} is already used by another {seen[device_id]}"
+            message = known if device_id else "every partition but one needs an id"
+            yield Finding((*path, "id"), message)
+        else:
+            seen[device_id] = kind
+
+
+def device_users(config: ImageConfig) -> Iterator[Finding]:
+    """Each file system and each verity device is on partitions of its own, and these exist.
+
+    A verity device may have its data and its hashes in one partition. A file system on a verity device refers to that,
+    not to the partition below.
+    """
+    if not config.storage.disks:
+        return
+    partitions = [partition.id for _, partition in partitions_of(config) if partition.id]
+    verity = [device.id for device in config.storage.verity]
+    users: dict[str, KeyPath] = {}
+    for path, device_id, known in _references(config, partitions, verity):
+        user = users.setdefault(device_id, path)
+        if device_id not in known:
+            yield _unknown_device(path, device_id, known, verity)
+        elif user != path and not (user[:3] == path[:3] and path[-1] == "hashDeviceId"):
+            message = f"the partition {quoted(device_id)} is already used by {show_path(user[1:3])}"
+            yield Finding(path, message)
+
+
+def _references(
+    config: ImageConfig, partitions: list[str], verity: list[str]
+) -> Iterator[tuple[KeyPath, str, list[str]]]:
+    """Every use of a device: its key path, the id, and the ids that may stand there."""
+    for index, device in enumerate(config.storage.verity):
+        for key, value in (("dataDeviceId", device.data_device_id), ("hashDeviceId", device.hash_device_id)):
+            if value is not None:
+                yield (*_VERITY, index, key), value, partitions
+    for index, filesystem in enumerate(config.storage.filesystems):
+        yield (*_FILESYSTEMS, index, "deviceId"), filesystem.device_id, [*partitions, *verity]
+
+
+def _unknown_device(path: KeyPath, device_id: str, known: list[str], verity: list[str]) -> Finding:
+    if device_id in verity:
+        return Finding(path, f"{quoted(device_id)} is a verity device; a partition is wanted here")
+    ids = f"the ids are {one_of(known)}" if known else "there are no partitions with an id"
+    hint = did_you_mean(device_id, known) or ids
+    return Finding(path, f"there is no partition with the id {quoted(device_id)}", hint)
+
+
+def _devices(config: ImageConfig) -> Iterator[tuple[KeyPath, str, str]]:
+    for path, partition in partitions_of(config):
+        yield path, partition.id, "partition"
+    for index, device in enumerate(config.storage.verity):
+        yield (*_VERITY, index), device.id, "verity device"
+
+
+def mount_points(config: ImageConfig) -> Iterator[Finding]:
+    """Nothing is mounted twice at one place."""
+    users: dict[str, KeyPath] = {}
+    for index, filesystem in enumerate(config.storage.filesystems):
+        for inner, point in filesystem.mounts():
+            path = (*_FILESYSTEMS, index, *inner)
+            target = normpath(point.path)
+            user = users.setdefault(target, path)
+            if user != path:
+                message = f"the mount point {quoted(target)} is already used by {show_path(user[1:-1])}"
+                yield Finding((*path, "path"), message)
+
+
+def part_labels(config: ImageConfig) -> Iterator[Finding]:
+    """What is mounted by its label has a label, and no other partition has the same."""
+    by_id = {partition.id: partition for _, partition in partitions_of(config)}
+    labels = Counter(partition.label for _, partition in partitions_of(config))
+    for index, filesystem in enumerate(config.storage.filesystems):
+        partition = by_id.get(filesystem.device_id)
+        for inner, point in filesystem.mounts() if partition else ():
+            if partition is None or point.id_type != "part-label":
+                continue
+            path = (*_FILESYSTEMS, index, *inner, "idType")
+            if not partition.label:
+                yield Finding(path, f"part-label needs a 'label' for the partition {quoted(partition.id)}")
+            elif labels[partition.label] > 1:
+                yield Finding(path, f"part-label needs a unique label, but {quoted(partition.label)} is given twice")
+
+
+FILESYSTEM_RULES: tuple[Rule[ImageConfig], ...] = (
+    Rule((_DISKS, _VERITY), unique_ids),
+    Rule((_DISKS, _FILESYSTEMS, _VERITY), device_users),
+    Rule((_FILESYSTEMS,), mount_points),
+    Rule((_DISKS, _FILESYSTEMS), part_labels),
+)

@@ -1,0 +1,31 @@
+"""`os.modules` (image-config spec, section 4.18)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from twinroot.config.scalars import EmptyIsUnset, OneWord
+from twinroot.config.section import Section
+
+LoadMode = Literal["always", "auto", "disable", "inherit"]
+
+
+def null_is_empty(value: Any) -> Any:
+    """In a map of texts, null is an empty text."""
+    return "" if value is None else value
+
+
+class Module(Section):
+    """A kernel module: whether it is loaded, and with which options."""
+
+    name: OneWord = Field(description="Name of the module.")
+    load_mode: Annotated[LoadMode | None, EmptyIsUnset] = Field(
+        default=None,
+        description="`always`: load when the system starts; `auto`: when the kernel asks for it; `disable`: never; "
+        "`inherit`, the default: as in the base image.",
+    )
+    options: dict[OneWord, Annotated[OneWord, BeforeValidator(null_is_empty)]] = Field(
+        default_factory=dict, description="Options of the module. Not with `disable`."
+    )

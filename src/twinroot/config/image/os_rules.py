@@ -1,0 +1,70 @@
+"""What must hold between the parts of `os` (image-config spec, section 5, rules 5 to 7). Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from posixpath import normpath
+
+from twinroot.config.checks import Rule
+from twinroot.config.image.config import ImageConfig
+from twinroot.config.image.uses import Pattern
+from twinroot.config.problems import Finding, KeyPath, quoted
+
+_UKI: KeyPath = ("os", "uki")
+_MODULES: KeyPath = ("os", "modules")
+_OVERLAYS: KeyPath = ("os", "overlays")
+
+_NEW_BOOT_LOADER = Pattern("os.bootloader.resetType", ("hard-reset",))
+_NOT_WITH_UKI = {
+    "passthrough": (
+        _NEW_BOOT_LOADER,
+        Pattern("os.selinux.mode"),
+        Pattern("os.kernelCommandLine.extraCommandLine"),
+        Pattern("storage.verity"),
+        Pattern("storage.reinitializeVerity", ("all",)),
+        Pattern("os.overlays"),
+    ),
+    "modify": (_NEW_BOOT_LOADER, Pattern("storage.verity"), Pattern("os.overlays")),
+}
+
+
+def unique_modules(config: ImageConfig) -> Iterator[Finding]:
+    """No module is described twice."""
+    seen: dict[str, int] = {}
+    for index, module in enumerate(config.os.modules if config.os else ()):
+        if module.name in seen:
+            message = f"the module {quoted(module.name)} is already described in modules[{seen[module.name]}]"
+            yield Finding((*_MODULES, index, "name"), message)
+        else:
+            seen[module.name] = index
+
+
+def unique_overlays(config: ImageConfig) -> Iterator[Finding]:
+    """No two overlays share a mount point, an upper or a work directory."""
+    seen: dict[tuple[str, str], int] = {}
+    for index, overlay in enumerate((config.os and config.os.overlays) or ()):
+        keys = {"mountPoint": overlay.mount_point, "upperDir": overlay.upper_dir, "workDir": overlay.work_dir}
+        for key, path in keys.items():
+            first = seen.setdefault((key, normpath(path)), index)
+            if first != index:
+                message = f"the {key} {quoted(path)} is already used by overlays[{first}]"
+                yield Finding((*_OVERLAYS, index, key), message)
+
+
+def uki_compatibility(config: ImageConfig) -> Iterator[Finding]:
+    """What cannot be changed while unified kernel images are kept."""
+    mode = config.os.uki.mode if config.os and config.os.uki else None
+    for pattern in _NOT_WITH_UKI.get(mode or "", ()):
+        for path, _ in pattern.uses(config):
+            yield Finding(path, f"this is not possible with uki mode {mode}", "use os.uki.mode: create, or remove it")
+
+
+UKI_RULE = Rule(
+    (_UKI, ("os", "bootloader"), ("os", "selinux"), ("os", "kernelCommandLine"), ("storage",), _OVERLAYS),
+    uki_compatibility,
+)
+OS_RULES: tuple[Rule[ImageConfig], ...] = (
+    Rule((_MODULES,), unique_modules),
+    Rule((_OVERLAYS,), unique_overlays),
+    UKI_RULE,
+)

@@ -1,0 +1,40 @@
+"""`os.overlays` (image-config spec, section 4.21)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from posixpath import normpath
+
+from pydantic import Field
+
+from twinroot.config.problems import Finding, quoted
+from twinroot.config.scalars import Flag, InImagePath, MountOptions
+from twinroot.config.section import Section
+
+
+class Overlay(Section):
+    """A writable overlay file system over directories of the image."""
+
+    mount_point: InImagePath = Field(description="Where the overlay is mounted; unique.")
+    lower_dirs: tuple[InImagePath, ...] = Field(
+        default=(), description="Directories to see through the overlay, the uppermost first."
+    )
+    upper_dir: InImagePath = Field(description="Directory that holds the changes; unique.")
+    work_dir: InImagePath = Field(
+        description="Empty directory on the same file system as `upperDir`, neither inside the other; unique."
+    )
+    is_initrd_overlay: Flag = Field(default=False, description="Mount it in the initramfs already.")
+    mount_dependencies: tuple[InImagePath, ...] = Field(
+        default=(), description="Mount points that must be mounted before."
+    )
+    mount_options: MountOptions = Field(default="", description="Further mount options.")
+
+    def check(self) -> Iterator[Finding]:
+        """`upperDir` and `workDir` lie apart."""
+        upper, work = normpath(self.upper_dir), normpath(self.work_dir)
+        if upper == work:
+            yield Finding(("workDir",), "'upperDir' and 'workDir' must be different directories")
+        elif work.startswith(upper.rstrip("/") + "/"):
+            yield Finding(("workDir",), f"'workDir' may not lie inside 'upperDir' ({quoted(upper)})")
+        elif upper.startswith(work.rstrip("/") + "/"):
+            yield Finding(("upperDir",), f"'upperDir' may not lie inside 'workDir' ({quoted(work)})")

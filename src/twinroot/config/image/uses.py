@@ -1,0 +1,43 @@
+"""Where a configuration uses a key: key paths as patterns, such as `storage.filesystems[].type`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from twinroot.config.problems import KeyPath
+from twinroot.config.section import Section
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A key path with `[]` for "any item", and the values meant; without values any is."""
+
+    path: str
+    values: tuple[str, ...] = ()
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The path in steps, `[]` being one."""
+        return tuple(re.findall(r"\[\]|[^.\[\]]+", self.path))
+
+    def uses(self, config: Section) -> Iterator[tuple[KeyPath, object]]:
+        """The key paths and values in a configuration that the pattern matches. Not set and empty do not count."""
+        for path, value in _walk(config, self.steps, ()):
+            if not self.values or value in self.values:
+                yield path, value
+
+
+def _walk(value: object, steps: tuple[str, ...], path: KeyPath) -> Iterator[tuple[KeyPath, object]]:
+    if value is None or value == ():
+        return
+    if not steps:
+        yield path, value
+    elif isinstance(value, tuple):
+        for index, item in enumerate(value):
+            yield from _walk(item, steps[1:], (*path, index))
+    elif isinstance(value, Section):
+        for name, field in type(value).model_fields.items():
+            if (field.alias or name) == steps[0]:
+                yield from _walk(getattr(value, name), steps[1:], (*path, steps[0]))
