@@ -9,7 +9,11 @@ import pytest
 import yaml
 from docs.generate import documents
 
-from twinroot.config.load import load_image_config
+from twinroot.config.decode import decode
+from twinroot.config.image.file import read_file
+from twinroot.config.image.packages import PackageList
+from twinroot.config.load_inject_files import load_inject_files
+from twinroot.config.yaml import read_document
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "distro-rpm").glob("*.md")]
@@ -17,7 +21,8 @@ _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _YAML = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _HERE_DOCUMENT = re.compile(r"<< 'EOF' > \S+\n(.*?)^EOF$", re.MULTILINE | re.DOTALL)
-_TOP_LEVEL = ("input:", "storage:", "os:", "output:", "previewFeatures:")
+_TOP_LEVEL = ("input:", "storage:", "os:", "output:", "iso:", "scripts:", "previewFeatures:", "# yaml-language-server:")
+EXAMPLES = ROOT / "docs/config-examples"
 
 
 def name(path: Path) -> str:
@@ -26,7 +31,7 @@ def name(path: Path) -> str:
 
 @pytest.mark.parametrize("path", documents(), ids=name)
 def test_generated_page_is_fresh(path: Path) -> None:
-    assert path.read_text() == documents()[path], "stale: run python docs/generate.py"
+    assert path.read_text() == documents()[path], "stale: run python -m docs.generate"
 
 
 def anchors(page: Path) -> set[str]:
@@ -60,7 +65,15 @@ def complete_configurations() -> list[tuple[str, str]]:
 def test_configurations_are_accepted(page: str, text: str, tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     config.write_text(text)
-    assert load_image_config(config).path == config
+    if "injectFiles:" in text:
+        assert load_inject_files(config).config.inject_files
+    else:
+        assert read_file(config)[1] == []
+
+
+def test_the_package_list_is_accepted() -> None:
+    decoded = decode(read_document(EXAMPLES / "package-list.yaml"), PackageList)
+    assert decoded.model == PackageList(packages=("openssh-server", "vim"))
 
 
 def test_the_tutorial_makes_the_example() -> None:

@@ -1,14 +1,16 @@
-"""Everything that happens inside the OS tree, in the order of the image config spec §9."""
+"""Carrying out the planned steps inside the OS tree (`plan.steps.tree_steps`)."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from twinroot.boot import grub, grub_probe
 from twinroot.builder.build_directory import BuildDirectory
 from twinroot.builder.request import CustomizeRequest
+from twinroot.config.image.file import ConfigFile
 from twinroot.config.image.os import Os
 from twinroot.customize.hostname import set_hostname
 from twinroot.customize.initramfs import check_kernel, regenerate
@@ -16,8 +18,10 @@ from twinroot.customize.packages import PackageWork, apply_packages, list_instal
 from twinroot.customize.services import apply_services
 from twinroot.distro.distro import Distro
 from twinroot.distro.packages import InstalledPackage, PackageSources
+from twinroot.errors import InternalError
 from twinroot.events import Emit, phase
 from twinroot.plan.disk import PlannedDisk
+from twinroot.plan.steps import Action, Step, tree_steps
 from twinroot.sandbox.chroot import Chroot, open_chroot
 from twinroot.sandbox.paths import place_file
 from twinroot.storage import fstab
@@ -26,45 +30,92 @@ from twinroot.storage import fstab
 _COUNT = re.compile(r"\b(\d+)/(\d+)\s*$")
 
 
+@dataclass(frozen=True)
+class _Work:
+    """What steps work on."""
+
+    chroot: Chroot
+    request: CustomizeRequest
+    disk: PlannedDisk
+    distro: Distro
+    build: BuildDirectory
+    emit: Emit
+
+    @property
+    def os(self) -> Os:
+        """The merged `os` section."""
+        return self.request.config.config.os or Os()
+
+    def file(self, step: Step) -> ConfigFile:
+        """The file whose section a step carries out."""
+        assert step.file is not None
+        return self.request.config.files[step.file]
+
+
 def change_os(
     request: CustomizeRequest, disk: PlannedDisk, distro: Distro, root: Path, build: BuildDirectory, emit: Emit
 ) -> list[InstalledPackage]:
     """Apply the config to the tree; returns what is installed afterwards."""
-    wanted = request.config.config.os or Os()
-    if disk.repartitioned:
-        place_file(root, "/etc/fstab", fstab.render(disk))
     with open_chroot(root, disk_links=grub_probe.disk_links(disk)) as chroot:
-        _packages(chroot, request, distro, build, emit)
-        if wanted.hostname:
-            set_hostname(root, wanted.hostname)
-        for file in request.config.files:
-            if file.config.os:
-                apply_services(chroot, file.config.os.services)
-        _boot_loader(chroot, wanted, disk, distro, emit)
-        if disk.repartitioned:
-            with phase(emit, "initramfs", "Regenerating the initramfs", unit="step"):
-                regenerate(chroot, distro, _ignore)
-        check_kernel(chroot)
+        work = _Work(chroot, request, disk, distro, build, emit)
+        for step in tree_steps(request.config):
+            if step.action not in _CARRY_OUT:
+                raise InternalError(f"nobody carries out the step '{step.action}'")
+            _CARRY_OUT[step.action](work, step)
         return list_installed(chroot, distro)
 
 
-def _packages(chroot: Chroot, request: CustomizeRequest, distro: Distro, build: BuildDirectory, emit: Emit) -> None:
-    sources = PackageSources(request.rpm_sources, request.base_repositories)
-    work = PackageWork(build.cache, build.scratch)
-    for file in request.config.files:
-        if file.packages.any:
-            with phase(emit, "packages", "Changing packages", total=1000, unit="permille") as advance:
-                apply_packages(chroot, distro, file.packages, sources, work, _counter(advance))
+def _fstab(work: _Work, _step: Step) -> None:
+    place_file(work.chroot.root, "/etc/fstab", fstab.render(work.disk))
 
 
-def _boot_loader(chroot: Chroot, wanted: Os, disk: PlannedDisk, distro: Distro, emit: Emit) -> None:
-    arguments = wanted.kernel_command_line.extra_command_line
-    if wanted.bootloader.reset_type == "hard-reset":
-        with phase(emit, "boot", "Resetting the boot loader", unit="step"):
-            grub.hard_reset(chroot, disk, distro.grub, arguments)
-    elif arguments:
-        with phase(emit, "boot", "Adding kernel arguments", unit="step"):
-            grub.add_arguments(chroot, disk, distro.grub, arguments)
+def _packages(work: _Work, step: Step) -> None:
+    sources = PackageSources(work.request.rpm_sources, work.request.base_repositories)
+    places = PackageWork(work.build.cache, work.build.scratch)
+    changes = work.file(step).packages
+    with phase(work.emit, "packages", "Changing packages", total=1000, unit="permille") as advance:
+        apply_packages(work.chroot, work.distro, changes, sources, places, _counter(advance))
+
+
+def _hostname(work: _Work, _step: Step) -> None:
+    set_hostname(work.chroot.root, work.os.hostname or "")
+
+
+def _services(work: _Work, step: Step) -> None:
+    apply_services(work.chroot, (work.file(step).config.os or Os()).services)
+
+
+def _boot_loader(work: _Work, _step: Step) -> None:
+    arguments = work.os.kernel_command_line.extra_command_line
+    with phase(work.emit, "boot", "Resetting the boot loader", unit="step"):
+        grub.hard_reset(work.chroot, work.disk, work.distro.grub, arguments)
+
+
+def _kernel_arguments(work: _Work, _step: Step) -> None:
+    arguments = work.os.kernel_command_line.extra_command_line
+    with phase(work.emit, "boot", "Adding kernel arguments", unit="step"):
+        grub.add_arguments(work.chroot, work.disk, work.distro.grub, arguments)
+
+
+def _initramfs(work: _Work, _step: Step) -> None:
+    with phase(work.emit, "initramfs", "Regenerating the initramfs", unit="step"):
+        regenerate(work.chroot, work.distro, _ignore)
+
+
+def _kernel_check(work: _Work, _step: Step) -> None:
+    check_kernel(work.chroot)
+
+
+_CARRY_OUT: dict[Action, Callable[[_Work, Step], None]] = {
+    Action.FSTAB: _fstab,
+    Action.PACKAGES: _packages,
+    Action.HOSTNAME: _hostname,
+    Action.SERVICES: _services,
+    Action.BOOT_LOADER: _boot_loader,
+    Action.KERNEL_ARGUMENTS: _kernel_arguments,
+    Action.INITRAMFS: _initramfs,
+    Action.KERNEL_CHECK: _kernel_check,
+}
 
 
 def _counter(advance: Callable[[int], None]) -> Callable[[str], None]:

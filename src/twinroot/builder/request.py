@@ -11,15 +11,15 @@ from twinroot.config.image.not_built import UNBUILT_FORMATS, unbuilt
 from twinroot.config.image.output_rules import removed_package_manager
 from twinroot.config.load import LoadedConfig
 from twinroot.config.problems import KeyPath
+from twinroot.config.resources import resource_problems
 from twinroot.distro.rpm_sources import check_sources
 from twinroot.errors import ConfigError, InputError
 from twinroot.output.disk import DISK_FORMATS
 from twinroot.output.files import check_output
 
 OUTPUT_FORMATS = ("cosi", *DISK_FORMATS)
-_INPUT: KeyPath = ("input", "image")
+_INPUT: KeyPath = ("input", "image", "path")
 _OUTPUT: KeyPath = ("output", "image", "path")
-_FORMAT: KeyPath = ("output", "image", "format")
 DEFAULT_LEVEL = 3
 
 
@@ -53,7 +53,7 @@ class CustomizeRequest:
 def resolve_request(config: LoadedConfig, options: Options) -> CustomizeRequest:
     """Put command line and config together; InputError for what is missing or cannot work."""
     _check_config(config, options)
-    image = options.image_file or config.resolve((*_INPUT, "path"))
+    image = options.image_file or config.resolve(_INPUT)
     if image is None:
         raise InputError("no base image is given", hint="use --image-file, or input.image.path in the config")
     output = options.output_file or config.resolve(_OUTPUT)
@@ -76,13 +76,15 @@ def resolve_request(config: LoadedConfig, options: Options) -> CustomizeRequest:
 
 def _check_config(config: LoadedConfig, options: Options) -> None:
     """ConfigError for what this version cannot do, and for what the output format of the command line rules out."""
-    overridden = [path for path, given in ((_INPUT, options.image_file), (_FORMAT, options.output_format)) if given]
+    image_given, format_given = options.image_file is not None, options.output_format is not None
     findings = [
-        *unbuilt(config.config, tuple(overridden)),
+        *unbuilt(config.config, image_given=image_given, format_given=format_given),
         *removed_package_manager(config.config, options.output_format),
     ]
-    if findings:
-        raise ConfigError([at_place(config.document, finding) for finding in findings])
+    problems = [at_place(config.document, finding) for finding in findings]
+    problems += resource_problems(config, input_and_output=False)  # these are looked at when they are resolved
+    if problems:
+        raise ConfigError(problems)
 
 
 def check_format(name: str | None, formats: Sequence[str] = OUTPUT_FORMATS) -> str:

@@ -14,9 +14,11 @@ from twinroot.units import human
 log = logging.getLogger("twinroot.cli")
 
 
-def add_flags(parser: argparse.ArgumentParser) -> None:
+def add_flags(parser: argparse.ArgumentParser, *, needs_build_dir: bool = True) -> None:
     """The flags of `customize` (image config spec §11.2)."""
-    parser.add_argument("--build-dir", type=Path, required=True, metavar="DIR", help="scratch space; made when missing")
+    parser.add_argument(
+        "--build-dir", type=Path, required=needs_build_dir, metavar="DIR", help="scratch space; made when missing"
+    )
     parser.add_argument("--config-file", type=Path, required=True, metavar="FILE", help="the image configuration")
     parser.add_argument("--image-file", type=Path, metavar="FILE", help="base image: raw, qcow2, vhd, vhd-fixed, vhdx")
     parser.add_argument(

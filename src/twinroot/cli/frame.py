@@ -80,14 +80,18 @@ def _end(number: int, _frame: FrameType | None) -> None:
 def _report_problems(error: ConfigError, failure: str, log_format: str) -> None:
     if log_format == "json":
         for problem in error.problems:
-            fields = {"file": problem.file, "line": problem.line, "column": problem.column, "key": problem.key}
-            record = {**fields, "message": problem.message, "hint": problem.hint}
-            log.error("%s", problem, extra={"fields": {"problem": record}})
+            log.error("%s", problem, extra={"fields": {"problem": problem_record(problem)}})
     else:
         for problem in error.problems:
             log.error("%s", problem_text(problem))
     count = len(error.problems)
     log.critical("%s: the configuration has %d problem%s", failure, count, "" if count == 1 else "s")
+
+
+def problem_record(problem: Problem) -> dict[str, object]:
+    """A problem as a JSON object."""
+    fields = {"file": problem.file, "line": problem.line, "column": problem.column, "key": problem.key}
+    return {**fields, "message": problem.message, "hint": problem.hint}
 
 
 def problem_text(problem: Problem) -> str:

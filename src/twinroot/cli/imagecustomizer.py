@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from twinroot import __version__
-from twinroot.cli import convert, customize
+from twinroot.cli import convert, customize, validate
 from twinroot.cli.arguments import CompatibleParser, add_compatible_flags, add_global_flags
 
 # Global flags that take a value, which must not be mistaken for a sub-command.
@@ -57,6 +57,13 @@ def build_parser() -> argparse.ArgumentParser:
     convert.add_compatible_flags(command)
     add_compatible_flags(command)
     command.set_defaults(run=convert.run_compatible)
+    command = commands.add_parser(
+        "validate-config", help="say whether a configuration is right",
+        description="Say whether a configuration is right, with every mistake at its place. Nothing is run.",
+    )  # fmt: skip
+    validate.add_compatible_flags(command)
+    add_compatible_flags(command)
+    command.set_defaults(run=validate.run_compatible)
     return parser
 
 

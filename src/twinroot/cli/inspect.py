@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from twinroot.cli.arguments import add_global_flags
 from twinroot.cli.frame import Show, print_json, run_command
+from twinroot.cli.screen import screen_width, wants_color
 from twinroot.events import Emit
 
 if TYPE_CHECKING:
     from twinroot.output.inspection import Inspection
-
-DEFAULT_WIDTH = 100
-_LEAST_WIDTH, _MOST_WIDTH = 60, 160
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -51,16 +47,3 @@ def _show(found: Inspection, arguments: argparse.Namespace) -> None:
     lines = report(found, screen_width(), characters(sys.stdout.encoding), packages=arguments.packages)
     color = wants_color(arguments.log_color, sys.stdout)
     print("\n".join(paint(line, color=color) for line in lines))
-
-
-def screen_width() -> int:
-    """The width of the terminal, within reason; DEFAULT_WIDTH where there is none."""
-    columns = shutil.get_terminal_size((DEFAULT_WIDTH, 24)).columns
-    return min(max(columns, _LEAST_WIDTH), _MOST_WIDTH)
-
-
-def wants_color(choice: str, stream: TextIO) -> bool:
-    """Whether to colour a result: as `--log-color` says, else on a terminal that has not asked for none."""
-    if choice != "auto":
-        return choice == "always"
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

@@ -7,11 +7,12 @@ import sys
 from collections.abc import Sequence
 
 from twinroot import __version__
-from twinroot.cli import boot, convert, customize, inspect, verify
+from twinroot.cli import boot, config, convert, customize, inspect, plan, verify
 from twinroot.cli.arguments import Parser, add_global_flags
 
 _COMMANDS = (
     ("customize", "make an image from a base image and a configuration", customize),
+    ("plan", "show the steps that customize would take, and the disk, without running anything", plan),
     ("inspect", "show what is in a COSI file or a disk image", inspect),
     ("verify", "check a COSI file against every rule and every hash", verify),
     ("convert", "turn a COSI file or a disk image into another format", convert),
@@ -35,6 +36,9 @@ def build_parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
         module.add_flags(command)
         command.set_defaults(run=module.run)
+    summary = "check a configuration, show it merged with its bases, export a schema"
+    command = commands.add_parser("config", help=summary, description=summary[0].upper() + summary[1:] + ".")
+    config.add_commands(command)
     return parser
 
 

@@ -38,7 +38,7 @@ def _verify(arguments: argparse.Namespace, emit: Emit) -> Show:
 
 def _show(report: Report, arguments: argparse.Namespace) -> None:
     from twinroot.cli.drawing import characters, paint
-    from twinroot.cli.inspect import wants_color
+    from twinroot.cli.screen import wants_color
     from twinroot.cli.verify_report import report_lines
 
     path: Path = arguments.image

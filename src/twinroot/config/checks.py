@@ -30,9 +30,10 @@ class Rule(Generic[M]):
 def check(document: Document, decoded: Decoded[M], rules: Iterable[Rule[M]]) -> list[Problem]:
     """What objects find in themselves and what rules find. A rule that reads something broken is left out."""
     broken = {second_level(path) for path in decoded.broken}
+    touched = broken | {path[:length] for path in broken for length in range(len(path))}
     found = chain(
         (finding for path, section in decoded.sections for finding in _findings(section, path)),
-        (finding for rule in rules if _applies(rule, broken) for finding in _rule_findings(rule, decoded)),
+        (finding for rule in rules if _applies(rule, broken, touched) for finding in _rule_findings(rule, decoded)),
     )
     return [at_place(document, finding) for finding in islice(found, MAX_PROBLEMS)]
 
@@ -62,10 +63,8 @@ def _rule_findings(rule: Rule[M], decoded: Decoded[M]) -> Iterable[Finding]:
     return rule.check(decoded.model) if decoded.model is not None else ()
 
 
-def _applies(rule: Rule[M], broken: set[KeyPath]) -> bool:
-    return not any(_overlap(read, path) for read in rule.reads for path in broken)
-
-
-def _overlap(one: KeyPath, other: KeyPath) -> bool:
-    shorter = min(len(one), len(other))
-    return one[:shorter] == other[:shorter]
+def _applies(rule: Rule[M], broken: set[KeyPath], touched: set[KeyPath]) -> bool:
+    """Whether nothing that the rule reads is broken, lies below or above something broken."""
+    return not any(
+        read in touched or any(read[:length] in broken for length in range(len(read))) for read in rule.reads
+    )

@@ -100,9 +100,9 @@ def _whole_sections(
             return  # a null where an object is wanted, or a key that a broken key stands for
         return
     for name, field in model_type.model_fields.items():
-        below = inner_model(field.annotation)
         key = field.alias or name
         found = child(node, key)
+        below = inner_model(field.annotation) if found else None
         if found is None or below is None or not issubclass(below, Section):
             continue
         if is_list(field.annotation):

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 
 from twinroot.config.problems import KeyPath, show_path
@@ -16,8 +18,10 @@ MAX_SHOWN_LINE = 500  # characters; a longer source line is not repeated in prob
 
 LINE_BREAK = re.compile(r"[\r\n]")
 
+_PART = 64 * 1024  # characters
 
-@dataclass(frozen=True, slots=True, eq=False)
+
+@dataclass(frozen=True, eq=False)
 class Source:
     """A file that was read: the name to show for it, and its text."""
 
@@ -28,6 +32,19 @@ class Source:
     def directory(self) -> Path:
         """The directory that relative paths of the file refer to (image-config spec, section 7)."""
         return Path(self.file).parent
+
+    def line_of(self, offset: int) -> tuple[int, int]:
+        """The number (from 1) of the line that holds a character offset, and the offset at which that line starts."""
+        part = offset // _PART
+        line = self._breaks_before[part] + _breaks(self.text, part * _PART, offset) + 1
+        newline = self.text.rfind("\n", 0, offset)
+        return line, max(newline, self.text.rfind("\r", newline + 1, offset)) + 1
+
+    @cached_property
+    def _breaks_before(self) -> tuple[int, ...]:
+        """How many line breaks come before each part of the text: a list of all lines could fill the memory."""
+        counts = (_breaks(self.text, start, start + _PART) for start in range(0, len(self.text), _PART))
+        return tuple(accumulate(counts, initial=0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,12 +57,12 @@ class Place:
     @property
     def line(self) -> int:
         """The line number, from 1."""
-        return line_of(self.source.text, self.offset)[0]
+        return self.source.line_of(self.offset)[0]
 
     def problem(self, key: str, message: str, hint: str | None = None) -> Problem:
         """A problem at this place."""
         text = self.source.text
-        line, start = line_of(text, self.offset)
+        line, start = self.source.line_of(self.offset)
         head = text[start : start + MAX_SHOWN_LINE + 1]
         found = LINE_BREAK.search(head)
         shown = head[: found.start()] if found else head if len(head) <= MAX_SHOWN_LINE else None
@@ -103,14 +120,14 @@ class Document:
         return depth == len(path) and not is_null(node)
 
     def problem(self, path: KeyPath, message: str, hint: str | None = None, *, at: KeyPath | None = None) -> Problem:
-        """A problem with the value at `path`, shown there or, when `at` is given, at that path's value.
+        """A problem with the value at `path`, shown there.
 
-        What does not exist is shown at the deepest parent that does. A path that leads into a scalar (the short
-        form of an object) ends at the scalar.
+        What does not exist is shown at the value of `at`, or at the deepest parent that does. A path that leads into
+        a scalar (the short form of an object) ends at the scalar.
         """
         node, depth = self.find(path)
         known = path[:depth] if isinstance(node, Scalar) and node.text is not None else path
-        shown = node if at is None else self.find(at)[0]
+        shown = node if at is None or depth == len(path) else self.find(at)[0]
         return shown.place.problem(show_path(known), message, hint)
 
     def problem_with_key(self, path: KeyPath, message: str, hint: str | None = None) -> Problem:
@@ -137,13 +154,17 @@ def plain(node: Node) -> object:
 
 
 def line_of(text: str, offset: int) -> tuple[int, int]:
-    """The number (from 1) of the line that holds a character offset, and the offset at which that line starts.
+    """The number (from 1) of the line that holds a character offset, and the offset at which that line starts."""
+    return Source("", text).line_of(offset)
 
-    Lines end as editors have it, at CR, LF or both; libyaml also knows other breaks. Counting anew for each problem
-    costs less than a list of all lines, which a file of line breaks would blow up.
+
+def _breaks(text: str, start: int, end: int) -> int:
+    """How many line breaks end between two offsets.
+
+    Lines end as editors have it, at CR, LF or both; libyaml also knows other breaks.
     """
-    breaks = text.count("\n", 0, offset) + text.count("\r", 0, offset) - text.count("\r\n", 0, offset)
-    return breaks + 1, max(text.rfind("\n", 0, offset), text.rfind("\r", 0, offset)) + 1
+    pairs = text.count("\r\n", max(start - 1, 0), end)
+    return text.count("\n", start, end) + text.count("\r", start, end) - pairs
 
 
 def child(node: Node, step: str | int) -> Node | None:

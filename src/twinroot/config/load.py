@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from twinroot.config.checks import check
@@ -15,7 +15,7 @@ from twinroot.config.image.inheritance import inherit
 from twinroot.config.image.layout import Layout, resolve_layout
 from twinroot.config.image.rules import MERGED_RULES
 from twinroot.config.problems import KeyPath
-from twinroot.errors import ConfigError
+from twinroot.errors import ConfigError, Problem
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,9 @@ def load_image_config(path: Path, *, architecture: str = "x86_64") -> LoadedConf
     files = read_chain(path)
     document = files[0].document if len(files) == 1 else inherit([file.document for file in files])
     decoded = decode(document, ImageConfig)
-    problems = [*decoded.problems, *(check(document, decoded, MERGED_RULES) if len(files) > 1 else ())]
+    problems = list(decoded.problems)
+    if len(files) > 1:
+        problems += [_of_all_files(problem) for problem in check(document, decoded, MERGED_RULES)]
     if problems or decoded.model is None:
         raise ConfigError(problems)
     config = decoded.model
@@ -57,3 +59,8 @@ def load_image_config(path: Path, *, architecture: str = "x86_64") -> LoadedConf
     if config.storage.disks:
         layout, _ = resolve_layout(config.storage.disks[0], ("storage", "disks", 0), architecture)
     return LoadedConfig(files, config, document, layout)
+
+
+def _of_all_files(problem: Problem) -> Problem:
+    """A problem that no file has by itself: the one that it is shown in may look right."""
+    return replace(problem, message=f"{problem.message}, taking all files of the chain together")

@@ -48,6 +48,8 @@ def _merge(base: Node, over: Node, path: KeyPath, exceptions: Table[KeyPath, How
     if how is How.ANY_TRUE:
         return base if _is_true(base) and not _is_true(over) else over
     if isinstance(base, Items) and isinstance(over, Items):
+        if not over.items:
+            return base  # an empty list adds nothing; the place is that of the values
         return Items(over.place, _union(base, over) if how is How.UNION else base.items + over.items)
     if isinstance(base, Mapping) and isinstance(over, Mapping):
         values = dict(base.values)

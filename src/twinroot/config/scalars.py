@@ -147,10 +147,10 @@ def in_image_path(text: str) -> str:
     """
     if not text:
         raise ScalarError("the path is empty", "write an absolute path such as /var")
-    if not text.startswith("/"):
-        raise ScalarError(f"the path {quoted(text)} must be absolute", f"write {quoted('/' + text)}")
     if re.search(r"[\s:,]", text):
         raise ScalarError(f"the path {quoted(text)} may not contain white space, ':' or ','")
+    if not text.startswith("/"):
+        raise ScalarError(f"the path {quoted(text)} must be absolute", f"write {quoted('/' + text)}")
     if ".." in text.split("/"):
         raise ScalarError(f"the path {quoted(text)} may not contain '..'")
     return text
@@ -287,6 +287,10 @@ Text = Annotated[str, from_text(str), _ANY_TEXT]
 NonEmptyStr = Annotated[str, from_text(non_empty), WithJsonSchema({"type": ["string", "number"], "minLength": 1})]
 OneWord = Annotated[str, from_text(one_word), _schema(r"^[^ \n]+$", "nbd")]
 KernelArgument = Annotated[str, from_text(kernel_argument), _schema(r"^[^\n\r]+$", "console=ttyS0")]
-PackageSpec = Annotated[str, from_text(package_spec), _schema(r"^[^-]", "vim")]
+PackageSpec = Annotated[
+    str,
+    from_text(package_spec),
+    WithJsonSchema({"type": ["string", "number"], "pattern": "^[^-]", "examples": ["vim"]}),
+]
 OptionalStr = Annotated[str | None, EmptyIsUnset, _ANY_TEXT]
 Flag = Annotated[bool, from_text(boolean), WithJsonSchema({"type": ["boolean", "string"]})]

@@ -35,12 +35,13 @@ from twinroot.config.problems import quoted
 from twinroot.errors import ConfigError, Problem
 
 MAX_BYTES = 16 * 1024 * 1024
-MAX_NODES = 250_000
+MAX_NODES = 40_000
+NODE_TEXT = 1024  # characters; a long text counts as several nodes, so that aliases cannot multiply it
 MAX_DEPTH = 64
 MAX_MISTAKES = 100
 MAX_TAG_DIRECTIVES = 16  # libyaml compares each with all before it
 
-_NULLS = frozenset(("", "~", "null", "Null", "NULL"))
+NULLS = frozenset(("", "~", "null", "Null", "NULL"))
 _NULL_TAG = "tag:yaml.org,2002:null"
 _TEXT_TAGS = frozenset(("!", "tag:yaml.org,2002:str"))
 _OTHER_TAGS = frozenset(
@@ -161,20 +162,22 @@ class _Composer:
     def _count(self, event: Event, nodes: int) -> None:
         self._nodes += nodes
         if self._nodes > MAX_NODES:
-            raise self._stop(event, f"the file holds more than {MAX_NODES} values, counting each use of an alias")
+            counted = "counting each use of an alias and each KiB of text"
+            raise self._stop(event, f"the file holds more than {MAX_NODES} values, {counted}")
 
     def _node(self, event: Event, depth: int) -> _Anchored:
         if isinstance(event, AliasEvent):
             return self._alias(event, depth)
         if depth > MAX_DEPTH:
             raise self._stop(event, f"the file is nested more than {MAX_DEPTH} levels deep")
-        self._count(event, 1)
+        size = 1 + len(event.value) // NODE_TEXT if isinstance(event, ScalarEvent) else 1
+        self._count(event, size)
         self._check_tag(event)
         anchor: str | None = getattr(event, "anchor", None)
         if anchor is not None:
             self._anchors[anchor] = None
         if isinstance(event, ScalarEvent):
-            made = _Anchored(self._scalar(event), 1, 1)
+            made = _Anchored(self._scalar(event), size, 1)
         elif isinstance(event, SequenceStartEvent):
             made = self._items(event, depth)
         else:
@@ -187,10 +190,10 @@ class _Composer:
     def _alias(self, event: AliasEvent, depth: int) -> _Anchored:
         name = event.anchor
         if name not in self._anchors:
-            raise self._stop(event, f"there is no anchor &{name} before this alias")
+            raise self._stop(event, f"there is no anchor &{name:.60} before this alias")
         anchored = self._anchors[name]
         if anchored is None:
-            raise self._stop(event, f"the alias *{name} stands inside the value that it refers to")
+            raise self._stop(event, f"the alias *{name:.60} stands inside the value that it refers to")
         if depth + anchored.height - 1 > MAX_DEPTH:
             raise self._stop(event, f"the file is nested more than {MAX_DEPTH} levels deep")
         self._count(event, anchored.size)
@@ -207,7 +210,7 @@ class _Composer:
         text: str = event.value
         if "\0" in text:
             self._mistake(place, "the value contains a NUL character")
-        null = tag == _NULL_TAG or (tag not in _TEXT_TAGS and event.style in (None, "") and text in _NULLS)
+        null = tag == _NULL_TAG or (tag not in _TEXT_TAGS and event.style in (None, "") and text in NULLS)
         return Scalar(place, None if null else text)
 
     def _items(self, event: SequenceStartEvent, depth: int) -> _Anchored:
@@ -261,7 +264,7 @@ class _Composer:
     def _duplicate(self, key: str, place: Place, first: Place) -> None:
         if len(self.mistakes) >= MAX_MISTAKES:
             return  # finding lines takes time
-        line, start = line_of(first.source.text, first.offset)
+        line, start = first.source.line_of(first.offset)
         hint = f"it is first given at line {line}, column {first.offset - start + 1}"
         self._mistake(place, f"the key {quoted(key)} is given twice", hint)
 

@@ -13,7 +13,7 @@ def apply_services(chroot: Chroot, services: Services) -> None:
         for name in names:
             _check_known(chroot, verb, name)
             try:
-                chroot.run(["systemctl", verb, name])
+                chroot.run(["systemctl", verb, "--", name])
             except CommandError as error:
                 cause = error.output.strip().splitlines()[-1:] or ["systemctl gave no reason"]
                 raise InputError(f"os.services.{verb}: service '{name}' cannot be {verb}d: {cause[0]}") from error
@@ -21,7 +21,7 @@ def apply_services(chroot: Chroot, services: Services) -> None:
 
 def _check_known(chroot: Chroot, verb: str, name: str) -> None:
     """`systemctl disable` of an unknown unit succeeds silently; `is-enabled` prints nothing for one."""
-    result = chroot.run(["systemctl", "is-enabled", name], ok=range(256))
+    result = chroot.run(["systemctl", "is-enabled", "--", name], ok=range(256))
     if result.code != 0 and (not result.stdout.strip() or "not-found" in result.stdout):
         raise InputError(
             f"os.services.{verb}: the image has no service '{name}'",

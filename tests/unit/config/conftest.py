@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from twinroot.config.image.config import ImageConfig
 from twinroot.config.load import load_image_config
 from twinroot.errors import ConfigError, Problem
 
 ProblemsOf = Callable[[str], list[Problem]]
+ConfigOf = Callable[[str], ImageConfig]
 
 
 @pytest.fixture
@@ -23,5 +25,17 @@ def problems_of(tmp_path: Path) -> ProblemsOf:
         except ConfigError as error:
             return list(error.problems)
         return []
+
+    return load
+
+
+@pytest.fixture
+def config_of(tmp_path: Path) -> ConfigOf:
+    """Write a text that is right to a file, load it and give the configuration."""
+
+    def load(text: str) -> ImageConfig:
+        path = tmp_path / "config.yaml"
+        path.write_text(text, newline="")
+        return load_image_config(path).config
 
     return load

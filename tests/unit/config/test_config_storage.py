@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from twinroot.config.image.layout import Layout, resolve_layout, type_uuid
 from twinroot.config.image.storage import Disk, Partition
@@ -118,58 +116,6 @@ def test_a_type_may_be_a_uuid() -> None:
     assert str(type_uuid("0657fd6d-a4ab-43c4-84e5-0933c84b4f4f", "x86_64")) == "0657fd6d-a4ab-43c4-84e5-0933c84b4f4f"
 
 
-@st.composite
-def right_disks(draw: st.DrawFn) -> Disk:
-    """Partitions in any mix of spellings that leave gaps and never overlap."""
-    partitions = []
-    place = 1
-    for _ in range(draw(st.integers(0, 8))):
-        gap = draw(st.integers(0, 3))
-        size = draw(st.integers(1, 2**20))
-        start = place + gap if gap or draw(st.booleans()) else None
-        by_end = draw(st.booleans())
-        place += gap + size
-        partitions.append(part(start, place if by_end else None, size=None if by_end else size))
-    max_size = draw(st.none() | st.integers(place + 2, place + 100)) if partitions else place + 2
-    if max_size and draw(st.booleans()):
-        partitions.append(part(grow=draw(st.booleans())))
-    return disk(*partitions, max_size=max_size)
-
-
-@given(right_disks())
-def test_right_layouts_fit_without_overlap(described: Disk) -> None:
-    layout, findings = resolve(described)
-    assert findings == []
-    assert layout is not None
-    place = MIB
-    for partition, given_ in zip(layout.partitions, described.partitions, strict=True):
-        assert place <= partition.start < partition.end
-        assert given_.start in (None, partition.start)
-        assert given_.end in (None, partition.end)
-        assert given_.size in (None, "grow", partition.size)
-        place = partition.end
-    assert place + MIB <= layout.disk_size <= (described.max_size or layout.disk_size)
-
-
-places = st.none() | st.integers(0, 12)
-
-
-@given(
-    st.lists(st.builds(part, places, places, size=st.none() | st.integers(1, 12), grow=st.booleans()), max_size=5),
-    st.none() | st.integers(1, 40),
-)
-def test_any_layout_is_either_sound_or_explained(partitions: list[Partition], max_size: int | None) -> None:
-    layout, findings = resolve(disk(*partitions, max_size=max_size))
-    assert (layout is None) == bool(findings)
-    if layout:
-        spans = sorted((p.start, p.end) for p in layout.partitions)
-        ends = [MIB, *(end for _, end in spans)]
-        assert all(end <= start for end, (start, _) in zip(ends, spans, strict=False))
-        assert all(start < end for start, end in spans)
-        assert ends[-1] + MIB <= layout.disk_size
-        assert max_size is None or layout.disk_size == max_size * MIB
-
-
 HEAD = """\
 storage:
   bootType: efi
@@ -232,6 +178,43 @@ RULES = [
         (9, F0 + ".mountPoint.idType", "part-label needs a 'label' for the partition 'esp'"),
     ]),
     ("type: esp, size: 8M}\n", "type: esp, size: 8M, label: root}\n    - {id: x, label: root, size: 1M}\n", []),
+    # what is tolerated: partitions without a file system, unusual places of typed partitions, UUIDs in capitals
+    ("  - {deviceId: root, type: ext4, mountPoint: /}\n", "", []),
+    ("root, type: ext4, mountPoint: /}", "root}", []),
+    ("root, type: ext4, mountPoint: /}", "root, type: '', mountPoint: }", []),
+    ("root, type: ext4, mountPoint: /}", "root, type: xfs}", []),
+    (", label: root}", ", type: xbootldr}", []),
+    (", label: root}", ", type: home}", []),
+    (", label: root}", ", type: 0657FD6D-A4AB-43C4-84E5-0933C84B4F4F}", []),
+    # a UUID is never checked as the type of that name
+    ("type: esp", "type: C12A7328-F81F-11D2-BA4B-00A0C93EC93B", [
+        (6, "storage.disks[0].partitions", "bootType efi needs a partition of type esp"),
+    ]),
+    ("root, size: 1G, label: root}", "root, size: 1G, type: c12a7328-f81f-11d2-ba4b-00a0c93ec93b}", []),
+    (", label: root}", ", type: esp}", [
+        (10, F1 + ".type", "the file system of the esp partition must be FAT"),
+        (10, F1 + ".mountPoint", "the esp partition must be mounted at /boot/efi"),
+    ]),
+    ("efi\n  disks", "legacy\n  disks", [
+        (6, "storage.disks[0].partitions", "bootType legacy needs a partition of type bios-grub"),
+    ]),
+    ("  bootType: efi\n", "  bootType: ''\n", [
+        (2, "storage.bootType", "this key is required together with 'disks'"),
+    ]),
+    ("  bootType: efi\n", "  bootType: efi\n  resetPartitionsUuidsType: reset-all\n", [
+        (3, "storage.resetPartitionsUuidsType", "this key is not allowed together with 'disks'"),
+    ]),
+    ("deviceId: root", "deviceId: Root", [(10, F1 + ".deviceId", "there is no partition with the id 'Root'")]),
+    ("id: root, ", "", [(10, F1 + ".deviceId", "there is no partition with the id 'root'")]),
+    ("mountPoint: /}", "mountPoint: //boot/efi/}", [
+        (10, F1 + ".mountPoint", "the mount point '/boot/efi' is already used by filesystems[0]"),
+    ]),
+    ("mountPoint: /}", "mountPoint: {options: ro, path: /boot/./efi}}", [
+        (10, F1 + ".mountPoint.path", "the mount point '/boot/efi' is already used by filesystems[0]"),
+    ]),
+    ("mountPoint: /}", "mountPoint: /}\n  - {deviceId: root, type: ext4, mountPoint: /srv}", [
+        (11, "storage.filesystems[2].deviceId", "the partition 'root' is already used by filesystems[1]"),
+    ]),
     ("- partitionTableType", "- {partitionTableType: gpt, maxSize: 1G}\n  - partitionTableType", [
         (5, "storage.disks[1]", "only one disk is supported"),
     ]),
@@ -240,7 +223,11 @@ RULES = [
 
 @pytest.mark.parametrize(("old", "new", "expected"), RULES)
 def test_rules(problems_of: ProblemsOf, old: str, new: str, expected: list[tuple[int, str, str]]) -> None:
-    found = problems_of(WHOLE.replace(old, new, 1))
+    assert_problems(problems_of(WHOLE.replace(old, new, 1)), expected)
+
+
+def assert_problems(found: list[Problem], expected: list[tuple[int, str, str]]) -> None:
+    """Line, key and beginning of the message of all problems."""
     assert [(problem.line, problem.key) for problem in found] == [row[:2] for row in expected]
     for problem, row in zip(found, expected, strict=True):
         assert problem.message.startswith(row[2])
@@ -252,6 +239,77 @@ def test_labels_that_are_not_unique(problems_of: ProblemsOf) -> None:
     )
     (problem,) = problems_of(text)
     assert problem.message == "part-label needs a unique label, but 'root' is given twice"
+
+
+LEGACY = WHOLE.replace("efi\n  disks", "legacy\n  disks").replace("id: esp, type: esp", "id: esp, type: bios-grub")
+
+BIOS_BOOT = [
+    # what is replaced in LEGACY, by what, and line, key and message of the problems
+    ("  - {deviceId: esp, type: fat32, mountPoint: /boot/efi}\n", "", []),
+    ("esp, type: fat32, mountPoint: /boot/efi}", "esp}", []),
+    ("", "", [(9, F0, "a bios-grub partition may not have a file system or a mount point")]),
+    (", mountPoint: /boot/efi", "", [(9, F0, "a bios-grub partition may not have a file system or a mount point")]),
+    ("type: fat32, ", "", [
+        (9, F0, "a bios-grub partition may not have a file system or a mount point"),
+        (9, F0 + ".mountPoint", "a file system with a mount point needs a 'type'"),
+    ]),
+    ("esp, type: bios-grub", "esp, type: bios-grub, start: 2M", [
+        (6, "storage.disks[0].partitions[0].start", "a bios-grub partition must start at 1 MiB, not at 2 MiB"),
+        (9, F0, "a bios-grub partition may not have a file system or a mount point"),
+    ]),
+    # legacy needs no ESP, and may have one
+    ("esp, type: fat32, mountPoint: /boot/efi}", "new, type: fat32, mountPoint: /boot/efi}\n  - {deviceId: esp}", [
+        (9, F0 + ".deviceId", "there is no partition with the id 'new'"),
+    ]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "expected"), BIOS_BOOT)
+def test_bios_boot(problems_of: ProblemsOf, old: str, new: str, expected: list[tuple[int, str, str]]) -> None:
+    assert_problems(problems_of(LEGACY.replace(old, new, 1)), expected)
+
+
+HINTS = [
+    # what is replaced in WHOLE, by what, and the hint of the only problem
+    ("deviceId: root", "deviceId: rot", "did you mean 'root'?"),
+    ("deviceId: root", "deviceId: zzz", "the ids are 'esp' or 'root'"),
+    ("deviceId: root", "deviceId: zzz}\n  - {deviceId: root", "the ids are 'esp' or 'root'"),
+    ("  bootType: efi\n", "", "add bootType: efi"),
+    ("fat32", "ext4", "use type: fat32"),
+    (OS, "", "add resetType: hard-reset below os.bootloader"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "hint"), HINTS)
+def test_hints(problems_of: ProblemsOf, old: str, new: str, hint: str) -> None:
+    assert [problem.hint for problem in problems_of(WHOLE.replace(old, new, 1))] == [hint]
+
+
+def test_a_hint_does_not_list_very_many_ids(problems_of: ProblemsOf) -> None:
+    many = "".join(f"    - {{id: x{number}, size: 1M}}\n" for number in range(20))
+    text = WHOLE.replace("partitions:\n", "partitions:\n" + many)
+    assert [problem.hint for problem in problems_of(text.replace("deviceId: root", "deviceId: zzz"))] == [None]
+
+
+RESET = [
+    ("reset-all}\n" + OS, []),
+    ("reset-all}", [(1, "os.bootloader.resetType", "this key is required together with 'storage.reset")]),
+    ("reset-all}\nos: {bootloader: {resetType: ''}}", [
+        (2, "os.bootloader.resetType", "this key is required together with 'storage.reset"),
+    ]),
+    ("''}", []),
+    ("reset}", [(1, "storage.resetPartitionsUuidsType", "'reset' is not allowed here: use reset-all")]),
+    ("reset-all, reinitializeVerity: all}\n" + OS, [
+        (1, "storage.reinitializeVerity", "this needs the preview feature 'reinitialize-verity'"),
+    ]),
+    ("reset-all, reinitializeVerity: none}\npreviewFeatures: [reinitialize-verity]\n" + OS, []),
+    ("'', reinitializeVerity: some}", [(1, "storage.reinitializeVerity", "'some' is not allowed here: use none or")]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "expected"), RESET)
+def test_new_identifiers_for_the_base(problems_of: ProblemsOf, text: str, expected: list[tuple[int, str, str]]) -> None:
+    assert_problems(problems_of("storage: {resetPartitionsUuidsType: " + text), expected)
 
 
 def test_what_needs_disks(problems_of: ProblemsOf) -> None:

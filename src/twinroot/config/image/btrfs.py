@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from posixpath import normpath
 from typing import Annotated
 
 from pydantic import Field
@@ -13,16 +12,21 @@ from twinroot.config.problems import Finding, quoted
 from twinroot.config.scalars import PositiveDiskSize, ScalarError, from_text
 from twinroot.config.section import Section
 
+_MAX_PATH = 4095  # bytes; Linux knows no longer one
+
 
 def subvolume_path(text: str) -> str:
     """A path relative to the top of the file system, such as `@root` or `var/log`."""
     if not text:
         raise ScalarError("the path is empty", "write a relative path such as @root")
     if text.startswith("/") or text.endswith("/"):
-        raise ScalarError(f"the path {quoted(text)} may not begin or end with '/'", f"write {quoted(text.strip('/'))}")
+        hint = f"write {quoted(text.strip('/') or '@root')}"
+        raise ScalarError(f"the path {quoted(text)} may not begin or end with '/'", hint)
+    if len(text.encode()) > _MAX_PATH:
+        raise ScalarError(f"the path {quoted(text)} is too long", f"at most {_MAX_PATH} bytes are possible")
     for part in text.split("/"):
         if part in ("", ".", ".."):
-            raise ScalarError(f"the path {quoted(text)} may not contain {'//' if not part else quoted(part)}")
+            raise ScalarError(f"the path {quoted(text)} may not contain {quoted(part or '//')}")
     return text
 
 
@@ -63,16 +67,22 @@ class Btrfs(Section):
     def _loops(self) -> Iterator[Finding]:
         """Subvolumes that are mounted below the mount point of one that lies inside them."""
         mounted = [
-            (index, volume.path, normpath(volume.mount_point.path))
+            (index, volume.path, volume.mount_point.target)
             for index, volume in enumerate(self.subvolumes)
             if volume.mount_point
         ]
+        mounted.sort(key=lambda volume: volume[1].replace("/", "\0"))  # what lies inside a subvolume follows it
+        around: list[tuple[int, str, str]] = []  # those that the current one lies in
+        found: set[int] = set()
         for index, path, target in mounted:
-            for _, inner, inner_target in mounted:
-                if inner.startswith(path + "/") and target.startswith(inner_target.rstrip("/") + "/"):
+            while around and not path.startswith(around[-1][1] + "/"):
+                around.pop()
+            for outer, outer_path, outer_target in around:
+                if outer not in found and outer_target.startswith(target.rstrip("/") + "/"):
+                    found.add(outer)
                     message = (
-                        f"the subvolume {quoted(path)} contains {quoted(inner)}, but is mounted below it "
-                        f"(at {target}, below {inner_target})"
+                        f"the subvolume {quoted(outer_path)} contains {quoted(path)}, but is mounted below it "
+                        f"(at {quoted(outer_target)}, below {quoted(target)})"
                     )
-                    yield Finding(("subvolumes", index, "mountPoint"), message)
-                    break
+                    yield Finding(("subvolumes", outer, "mountPoint"), message)
+            around.append((index, path, target))

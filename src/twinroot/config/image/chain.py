@@ -6,6 +6,8 @@ applied once, at its first place; only true circles are errors. Files are compar
 
 from __future__ import annotations
 
+import os.path
+from collections.abc import Sequence
 from pathlib import Path
 
 from twinroot.config.document import Document
@@ -14,16 +16,16 @@ from twinroot.config.image.storage import Storage
 from twinroot.config.problems import KeyPath
 from twinroot.errors import ConfigError, Problem
 
-MAX_DEPTH = 32
+MAX_DEPTH = 128  # files; reading goes two frames deeper with each
 
 
 def read_chain(path: Path) -> tuple[ConfigFile, ...]:
     """The files, bases first and the named one last; one ConfigError with every problem of all of them."""
     reader = _Reader()
     reader.read(path, ())
-    problems = reader.problems or _storage_problems(reader.files)
+    problems = dict.fromkeys([*reader.problems, *_storage_problems(reader.files)])  # a list may be named twice
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError(tuple(problems))
     return tuple(reader.files)
 
 
@@ -37,7 +39,7 @@ class _Reader:
 
     def read(self, path: Path, way: tuple[Path, ...]) -> None:
         """Read a file and its bases; `way` are the real paths of the files that led here."""
-        real = path.resolve()
+        real = _real_path(path)
         self._seen.add(real)
         file, problems = read_file(path)
         self.problems += problems
@@ -47,10 +49,10 @@ class _Reader:
         self.files.append(file)
 
     def _read_base(self, document: Document, key: KeyPath, path: Path, way: tuple[Path, ...]) -> None:
-        real = path.resolve()
+        real = _real_path(path)
         if real in way:
-            names = [step.name for step in (*way[way.index(real) :], real)]
-            self.problems.append(document.problem(key, f"base configurations go in a circle: {' → '.join(names)}"))
+            message = f"base configurations go in a circle: {_show_way((*way[way.index(real) :], real))}"
+            self.problems.append(document.problem(key, message))
         elif len(way) >= MAX_DEPTH:
             message = f"base configurations are nested more than {MAX_DEPTH} levels deep"
             self.problems.append(document.problem(key, message))
@@ -59,6 +61,20 @@ class _Reader:
                 self.read(path, way)
             except ConfigError as error:
                 self.problems += problems_of_other_file(document, key, "base configuration", error)
+
+
+def _real_path(path: Path) -> Path:
+    """The file that is meant, through symbolic links; reading says what is wrong with a path that leads nowhere."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError, ValueError):  # links in a circle, characters that no path has
+        return path.absolute()
+
+
+def _show_way(files: Sequence[Path]) -> str:
+    """Files one after the other, relative to the directory that has them all."""
+    common = os.path.commonpath([file.parent for file in files])
+    return " → ".join(str(file.relative_to(common)) for file in files)
 
 
 def _storage_problems(files: list[ConfigFile]) -> list[Problem]:

@@ -12,6 +12,7 @@ from twinroot.config.document import Document
 from twinroot.config.image.config import ImageConfig
 from twinroot.config.image.packages import PackageChanges, PackageList, Packages
 from twinroot.config.image.rules import IMAGE_RULES
+from twinroot.config.image.secrets import secrets_in, without_secrets
 from twinroot.config.problems import KeyPath
 from twinroot.config.yaml import read_document
 from twinroot.errors import ConfigError, Problem
@@ -39,6 +40,7 @@ def read_file(path: Path) -> tuple[ConfigFile, list[Problem]]:
     document = read_document(path)
     decoded = decode(document, ImageConfig)
     problems = [*decoded.problems, *check(document, decoded, IMAGE_RULES)]
+    problems = [without_secrets(problem, secrets_in(document)) for problem in problems]
     config = decoded.model or ImageConfig()
     lists, list_problems = _read_lists(path, document, config.os.packages if config.os else Packages())
     return ConfigFile(path, document, config, _changes(config, lists)), [*problems, *list_problems]

@@ -26,7 +26,7 @@ class AdditionalFile(Section):
     permissions: Permissions | None = Field(
         default=None, description="Permissions. The default are those of `source`; 644 for `content`."
     )
-    sha256hash: OptionalStr = Field(default=None, description=_RECORDED)
+    sha256hash: OptionalStr = Field(default=None, alias="sha256hash", description=_RECORDED)
 
     def check(self) -> Iterator[Finding]:
         """One origin of the content."""
@@ -52,4 +52,4 @@ class AdditionalDir(Section):
     child_file_permissions: Permissions | None = Field(
         default=None, description="Permissions of every copied file. The default is 755."
     )
-    sha256hashmap: dict[str, Text] | None = Field(default=None, description=_RECORDED)
+    sha256hashmap: dict[str, Text] | None = Field(default=None, alias="sha256hashmap", description=_RECORDED)

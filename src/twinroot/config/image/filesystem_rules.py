@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from posixpath import normpath
+from itertools import islice
 
 from twinroot.config.checks import Rule
 from twinroot.config.image.config import ImageConfig
+from twinroot.config.image.layout import MAX_PARTITIONS
 from twinroot.config.image.storage_rules import partitions_of
 from twinroot.config.problems import Finding, KeyPath, did_you_mean, one_of, quoted, show_path
 
 _DISKS: KeyPath = ("storage", "disks")
 _FILESYSTEMS: KeyPath = ("storage", "filesystems")
 _VERITY: KeyPath = ("storage", "verity")
+_MAX_SHOWN = 16  # ids in a hint
 
 
 def unique_ids(config: ImageConfig) -> Iterator[Finding]:
@@ -39,35 +41,37 @@ def device_users(config: ImageConfig) -> Iterator[Finding]:
     """
     if not config.storage.disks:
         return
-    partitions = [partition.id for _, partition in partitions_of(config) if partition.id]
-    verity = [device.id for device in config.storage.verity]
+    partitions = {partition.id: "partition" for _, partition in partitions_of(config) if partition.id}
+    verity = {device.id: "verity device" for device in config.storage.verity}
     users: dict[str, KeyPath] = {}
-    for path, device_id, known in _references(config, partitions, verity):
-        user = users.setdefault(device_id, path)
+    for path, device_id, known in _references(config, partitions, partitions | verity):
         if device_id not in known:
-            yield _unknown_device(path, device_id, known, verity)
-        elif user != path and not (user[:3] == path[:3] and path[-1] == "hashDeviceId"):
-            message = f"the partition {quoted(device_id)} is already used by {show_path(user[1:3])}"
+            yield _unknown_device(path, device_id, known, is_verity=device_id in verity)
+            continue
+        user = users.setdefault(device_id, path)
+        if user != path and not (user[:3] == path[:3] and path[-1] == "hashDeviceId"):
+            message = f"the {known[device_id]} {quoted(device_id)} is already used by {show_path(user[1:3])}"
             yield Finding(path, message)
 
 
 def _references(
-    config: ImageConfig, partitions: list[str], verity: list[str]
-) -> Iterator[tuple[KeyPath, str, list[str]]]:
+    config: ImageConfig, partitions: dict[str, str], devices: dict[str, str]
+) -> Iterator[tuple[KeyPath, str, dict[str, str]]]:
     """Every use of a device: its key path, the id, and the ids that may stand there."""
     for index, device in enumerate(config.storage.verity):
         for key, value in (("dataDeviceId", device.data_device_id), ("hashDeviceId", device.hash_device_id)):
             if value is not None:
                 yield (*_VERITY, index, key), value, partitions
     for index, filesystem in enumerate(config.storage.filesystems):
-        yield (*_FILESYSTEMS, index, "deviceId"), filesystem.device_id, [*partitions, *verity]
+        yield (*_FILESYSTEMS, index, "deviceId"), filesystem.device_id, devices
 
 
-def _unknown_device(path: KeyPath, device_id: str, known: list[str], verity: list[str]) -> Finding:
-    if device_id in verity:
+def _unknown_device(path: KeyPath, device_id: str, known: dict[str, str], *, is_verity: bool) -> Finding:
+    if is_verity:
         return Finding(path, f"{quoted(device_id)} is a verity device; a partition is wanted here")
-    ids = f"the ids are {one_of(known)}" if known else "there are no partitions with an id"
-    hint = did_you_mean(device_id, known) or ids
+    hint = did_you_mean(device_id, islice(known, MAX_PARTITIONS))
+    if hint is None and len(known) <= _MAX_SHOWN:
+        hint = f"the ids are {one_of(map(quoted, known))}" if known else "there are no partitions with an id"
     return Finding(path, f"there is no partition with the id {quoted(device_id)}", hint)
 
 
@@ -84,7 +88,7 @@ def mount_points(config: ImageConfig) -> Iterator[Finding]:
     for index, filesystem in enumerate(config.storage.filesystems):
         for inner, point in filesystem.mounts():
             path = (*_FILESYSTEMS, index, *inner)
-            target = normpath(point.path)
+            target = point.target
             user = users.setdefault(target, path)
             if user != path:
                 message = f"the mount point {quoted(target)} is already used by {show_path(user[1:-1])}"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from twinroot.config.problems import Finding, quoted
 from twinroot.config.scalars import OptionalStr, ScalarError, from_text
@@ -18,7 +18,7 @@ _REFERENCE = re.compile(
     r"(?P<host>[A-Za-z0-9.-]+(?::[0-9]{1,5})?|\[[0-9a-fA-F:]+\](?::[0-9]{1,5})?)"
     rf"/(?P<repository>{_COMPONENT}(?:/{_COMPONENT})*)"
     r"(?::(?P<tag>\w[\w.-]{0,127}))?"
-    r"(?:@(?P<digest>[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[0-9a-zA-Z=_-]{32,}))?",
+    r"(?:@(?P<digest>sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}))?",
     re.ASCII,
 )
 _VERSION = re.compile(r"[0-9]+\.[0-9]+(?:\.[0-9]+)?")
@@ -47,11 +47,13 @@ def azure_linux_variant(text: str) -> str:
     return text
 
 
-def short_platform(text: str) -> str:
-    """The short form of a platform: `OS` or `OS/ARCH`."""
-    if text.count("/") > 1 or not text.strip():
+def short_platform(text: str) -> dict[str, str]:
+    """The keys that the short form of a platform stands for: `OS` or `OS/ARCH`."""
+    keys = ("os", "architecture")
+    parts = [part.strip() for part in text.split("/")]
+    if len(parts) > len(keys) or not all(parts):
         raise ScalarError(f"{quoted(text)} is not a platform", "write OS or OS/ARCH, for example linux/amd64")
-    return text
+    return dict(zip(keys, parts, strict=False))
 
 
 class OciPlatform(ShortSection):
@@ -59,17 +61,15 @@ class OciPlatform(ShortSection):
 
     short_form: ClassVar[str] = "os"
 
-    os: Annotated[str, from_text(short_platform)] = Field(
-        default="", description="Operating system, for example `linux`."
-    )
+    os: OptionalStr = Field(default=None, description="Operating system, for example `linux`.")
     architecture: OptionalStr = Field(
         default=None, description="Architecture in Go's naming: `amd64` or `arm64`. The default is the build host's."
     )
 
-    def check(self) -> Iterator[Finding]:
-        """The short form may hold the architecture; the object has a key for it."""
-        if "/" in self.os and self.architecture is not None:
-            yield Finding(("os",), "the architecture is given twice", "write it in 'architecture' alone")
+    @model_validator(mode="before")
+    @classmethod
+    def _expand(cls, data: Any) -> Any:
+        return short_platform(data) if isinstance(data, str) else data
 
 
 class OciImage(ShortSection):

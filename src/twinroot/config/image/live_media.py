@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field
 
@@ -26,9 +27,18 @@ def media_url(text: str) -> str | None:
     scheme, colon, rest = text.partition("://")
     if not colon or scheme not in _SCHEMES:
         raise ScalarError(f"the URL {quoted(text)} must begin with {one_of(f'{name}://' for name in _SCHEMES)}")
-    if not re.match(r"[^/?#]", rest) or re.search(r"[\s\x00-\x1f]", rest):
+    if not re.match(r"[^/?#]", rest) or re.search(r"[\s\x00-\x1f]", rest) or not _has_host(text):
         raise ScalarError(f"{quoted(text)} is not a URL", "write for example http://server/images")
     return text
+
+
+def _has_host(url: str) -> bool:
+    """Whether there is a host, and what follows it is a port."""
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 MediaUrl = Annotated[str | None, from_text(media_url)]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from twinroot.config.problems import Finding
 from twinroot.config.scalars import EmptyIsUnset, OneWord
 from twinroot.config.section import Section
 
@@ -29,3 +31,8 @@ class Module(Section):
     options: dict[OneWord, Annotated[OneWord, BeforeValidator(null_is_empty)]] = Field(
         default_factory=dict, description="Options of the module. Not with `disable`."
     )
+
+    def check(self) -> Iterator[Finding]:
+        """What is never loaded has no options."""
+        if self.load_mode == "disable" and self.options:
+            yield Finding(("options",), "a module with loadMode disable may not have options", "remove one of them")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from posixpath import normpath
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -22,3 +23,8 @@ class MountPoint(ShortSection):
     id_type: Annotated[MountIdType | None, EmptyIsUnset] = Field(
         default=None, description="How fstab names the device. The default is `part-uuid`."
     )
+
+    @property
+    def target(self) -> str:
+        """The path in its usual spelling. POSIX keeps two slashes at the beginning; for Linux they are one."""
+        return normpath("/" + self.path.lstrip("/"))

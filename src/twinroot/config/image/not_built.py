@@ -12,6 +12,9 @@ from twinroot.config.image.config import ImageConfig
 from twinroot.config.image.uses import Pattern
 from twinroot.config.problems import Finding, KeyPath, quoted
 
+_IMAGE: KeyPath = ("input", "image")
+_FORMAT: KeyPath = ("output", "image", "format")
+
 UNBUILT_FORMATS = ("iso", "pxe-dir", "pxe-tar", "baremetal-image")
 
 NOT_BUILT = (
@@ -40,8 +43,9 @@ NOT_BUILT = (
 )
 
 
-def unbuilt(config: ImageConfig, overridden: tuple[KeyPath, ...] = ()) -> Iterator[Finding]:
-    """Uses of what is not built yet. Keys below `overridden` paths do not count."""
+def unbuilt(config: ImageConfig, *, image_given: bool, format_given: bool) -> Iterator[Finding]:
+    """Uses of what is not built yet. What the command line overrides (base image, output format) does not count."""
+    overridden = [path for path, given in ((_IMAGE, image_given), (_FORMAT, format_given)) if given]
     for pattern in NOT_BUILT:
         for path, value in pattern.uses(config):
             if not any(path[: len(other)] == other for other in overridden):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from posixpath import normpath
 
 from twinroot.config.checks import Rule
 from twinroot.config.image.config import ImageConfig
+from twinroot.config.image.overlays import normal
 from twinroot.config.image.uses import Pattern
 from twinroot.config.problems import Finding, KeyPath, quoted
 
@@ -45,7 +45,7 @@ def unique_overlays(config: ImageConfig) -> Iterator[Finding]:
     for index, overlay in enumerate((config.os and config.os.overlays) or ()):
         keys = {"mountPoint": overlay.mount_point, "upperDir": overlay.upper_dir, "workDir": overlay.work_dir}
         for key, path in keys.items():
-            first = seen.setdefault((key, normpath(path)), index)
+            first = seen.setdefault((key, normal(path)), index)
             if first != index:
                 message = f"the {key} {quoted(path)} is already used by overlays[{first}]"
                 yield Finding((*_OVERLAYS, index, key), message)
@@ -56,7 +56,7 @@ def uki_compatibility(config: ImageConfig) -> Iterator[Finding]:
     mode = config.os.uki.mode if config.os and config.os.uki else None
     for pattern in _NOT_WITH_UKI.get(mode or "", ()):
         for path, _ in pattern.uses(config):
-            yield Finding(path, f"this is not possible with uki mode {mode}", "use os.uki.mode: create, or remove it")
+            yield Finding(path, f"this is not possible with uki mode {mode}", "remove it, or use os.uki.mode: create")
 
 
 UKI_RULE = Rule(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from twinroot.config.problems import did_you_mean, one_of, quoted
 from twinroot.config.scalars import Between, EmptyIsUnset, NonEmptyStr, OptionalStr, ScalarError, from_text
@@ -24,6 +24,13 @@ def artifact(text: str) -> str:
         raise ScalarError("'uki-addons' is not allowed here", "'ukis' includes the add-ons")
     hint = did_you_mean(text, ARTIFACTS)
     raise ScalarError(f"{quoted(text)} is not allowed here: use {one_of(ARTIFACTS)}", hint)
+
+
+def not_empty(items: Any) -> Any:
+    """A list with something in it. Asked before the items are looked at: a wrong item is one, too."""
+    if isinstance(items, (list, tuple)) and not items:
+        raise ScalarError("the list may not be empty")
+    return items
 
 
 class CosiCompression(Section):
@@ -56,8 +63,8 @@ class Artifacts(Section):
     path: NonEmptyStr = Field(description="Directory to fill, relative to the directory of this configuration file.")
     items: Annotated[
         tuple[Annotated[str, from_text(artifact), WithJsonSchema({"enum": [*ARTIFACTS, ""]})], ...],
-        Field(min_length=1),
-    ] = Field(description="What to write out.")
+        BeforeValidator(not_empty),
+    ] = Field(description="What to write out.", json_schema_extra={"minItems": 1})
 
 
 class Output(Section):

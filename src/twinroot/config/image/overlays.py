@@ -12,6 +12,11 @@ from twinroot.config.scalars import Flag, InImagePath, MountOptions
 from twinroot.config.section import Section
 
 
+def normal(path: str) -> str:
+    """The usual spelling of an absolute path. POSIX keeps two slashes at the beginning; for Linux they are one."""
+    return normpath("/" + path.lstrip("/"))
+
+
 class Overlay(Section):
     """A writable overlay file system over directories of the image."""
 
@@ -31,7 +36,7 @@ class Overlay(Section):
 
     def check(self) -> Iterator[Finding]:
         """`upperDir` and `workDir` lie apart."""
-        upper, work = normpath(self.upper_dir), normpath(self.work_dir)
+        upper, work = normal(self.upper_dir), normal(self.work_dir)
         if upper == work:
             yield Finding(("workDir",), "'upperDir' and 'workDir' must be different directories")
         elif work.startswith(upper.rstrip("/") + "/"):

@@ -14,7 +14,7 @@ from twinroot.config.scalars import Flag, NonEmptyStr, PackageSpec, ScalarError,
 from twinroot.config.section import Section
 
 _SNAPSHOT_TIME = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2}))?"
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-5][0-9]))?"
 )
 
 

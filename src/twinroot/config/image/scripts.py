@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Iterator
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from twinroot.config.image.modules import null_is_empty
 from twinroot.config.problems import Finding, quoted
@@ -24,6 +24,16 @@ def local_path(text: str) -> str | None:
     return text
 
 
+def variable_name(text: str) -> str:
+    """Name of an environment variable."""
+    if not text or "=" in text:
+        raise ScalarError(f"{quoted(text)} is not a name of an environment variable", "write NAME: value")
+    return text
+
+
+VariableName = Annotated[str, from_text(variable_name), WithJsonSchema({"type": "string", "pattern": "^[^=]+$"})]
+
+
 class Script(Section):
     """A script that runs inside the image."""
 
@@ -35,12 +45,14 @@ class Script(Section):
         default=None, description="Program that runs the script. The default is `/bin/sh`."
     )
     arguments: tuple[Text, ...] = Field(default=(), description="Arguments of the script.")
-    environment_variables: dict[Text, Annotated[Text, BeforeValidator(null_is_empty)]] = Field(
+    environment_variables: dict[VariableName, Annotated[Text, BeforeValidator(null_is_empty)]] = Field(
         default_factory=dict, description="Environment variables, added to the usual ones."
     )
     name: OptionalStr = Field(default=None, description="Name to show in the log.")
     sha256hash: OptionalStr = Field(
-        default=None, description="Written to the image's history by Image Customizer; ignored in a configuration."
+        default=None,
+        alias="sha256hash",
+        description="Written to the image's history by Image Customizer; ignored in a configuration.",
     )
 
     def check(self) -> Iterator[Finding]:

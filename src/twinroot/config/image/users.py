@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from twinroot.config.problems import Finding
-from twinroot.config.scalars import Between, NonEmptyStr, OptionalStr
+from twinroot.config.scalars import Between, NonEmptyStr, OptionalStr, ScalarError
 from twinroot.config.section import Section
 
 MAX_ID = 60000
@@ -33,9 +33,20 @@ class Password(Section):
     )
     value: OptionalStr = Field(
         default=None,
+        repr=False,
         description="The password, its hash, or the path of the file, relative to the directory of this "
         "configuration file. Not for `locked`.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_showing(cls, data: Any) -> Any:
+        """Reject a single value, which may be the password itself, without repeating it."""
+        if isinstance(data, str):
+            raise ScalarError(
+                "expected a mapping (lines of 'key: value'), found a single value", "write it as 'type' and 'value'"
+            )
+        return data
 
     def check(self) -> Iterator[Finding]:
         """A value exactly where one is used; it is never shown."""

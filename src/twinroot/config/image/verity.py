@@ -40,7 +40,11 @@ def signature_path(text: str) -> str | None:
     if not text:
         return None
     path = in_image_path(text)
-    if posixpath.normpath(path) != path or not path.startswith("/boot/"):
+    if posixpath.normpath(path) != path:
+        raise ScalarError(
+            f"{quoted(path)} is not in its shortest form", f"write {quoted('/' + posixpath.normpath(path).lstrip('/'))}"
+        )
+    if not path.startswith("/boot/"):
         raise ScalarError(f"{quoted(path)} must be a file below /boot", "write for example /boot/root.hash.sig")
     return path
 

@@ -6,7 +6,6 @@ Pure functions.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from posixpath import normpath
 
 from twinroot.config.checks import Rule
 from twinroot.config.image.config import ImageConfig
@@ -25,8 +24,8 @@ _NAMES = {"/": "root", "/usr": "usr"}
 
 def one_family(config: ImageConfig) -> Iterator[Finding]:
     """Partitions are named by id in all verity devices, or by label in all."""
-    devices = config.storage.verity
-    if any(device.by_id for device in devices) and any(device.by_label for device in devices):
+    ways = {device.by_id for device in config.storage.verity if device.by_id != device.by_label}
+    if len(ways) > 1:
         hint = "use dataDeviceId and hashDeviceId with storage.disks, dataDevice and hashDevice without"
         yield Finding(_VERITY, "some verity devices name partitions by id, others by label", hint)
 
@@ -34,6 +33,8 @@ def one_family(config: ImageConfig) -> Iterator[Finding]:
 def verity_and_disks(config: ImageConfig) -> Iterator[Finding]:
     """Ids name new partitions, labels those of the base image."""
     for index, device in enumerate(config.storage.verity):
+        if device.by_id and device.by_label:
+            continue  # the device says so itself
         if device.by_id and not config.storage.disks:
             key = "dataDeviceId" if device.data_device_id else "hashDeviceId"
             hint = "name partitions of the base image with dataDevice and hashDevice"
@@ -59,11 +60,13 @@ def inline_sizes(config: ImageConfig) -> Iterator[Finding]:
 
 def file_systems(config: ImageConfig) -> Iterator[Finding]:
     """A verity device carries one file system, mounted read-only at `/` or `/usr`."""
+    numbers: dict[str, int] = {}
+    for number, filesystem in enumerate(config.storage.filesystems):
+        numbers.setdefault(filesystem.device_id, number)
     for index, device in enumerate(config.storage.verity):
-        found = [(n, fs) for n, fs in enumerate(config.storage.filesystems) if fs.device_id == device.id]
-        if found:
-            number, filesystem = found[0]
-            yield from _mount_findings(device, index, filesystem, (*_FILESYSTEMS, number))
+        if device.id in numbers:
+            number = numbers[device.id]
+            yield from _mount_findings(device, index, config.storage.filesystems[number], (*_FILESYSTEMS, number))
         elif device.by_id and config.storage.disks:
             hint = f"add to filesystems one with deviceId: {device.id}"
             yield Finding((*_VERITY, index), f"the verity device {quoted(device.id)} needs a file system", hint)
@@ -76,7 +79,7 @@ def _mount_findings(device: Verity, index: int, filesystem: Filesystem, path: Ke
         hint = "mount it exactly once, at / or /usr"
         yield Finding(path, f"the file system of the verity device {quoted(device.id)} has {count}", hint)
     for inner, point in mounts:
-        target = normpath(point.path)
+        target = point.target
         if target not in _NAMES:
             message = f"a verity device can be mounted at / or /usr, not at {quoted(target)}"
             yield Finding((*path, *inner, "path"), message)

@@ -1,0 +1,112 @@
+"""`validate-config` of the peer, and `config check`: is a configuration right, without running anything."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from twinroot.cli.arguments import add_global_flags, split_list
+from twinroot.cli.frame import Show, run_command
+from twinroot.errors import ConfigError, InputError, Problem
+from twinroot.events import Emit
+
+if TYPE_CHECKING:
+    from twinroot.config.load import LoadedConfig
+
+log = logging.getLogger("twinroot.cli")
+
+RESOURCES = ("files", "oci", "all")
+
+
+def add_compatible_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags of `imagecustomizer validate-config` (image config spec §11.6)."""
+    parser.add_argument("--config-file", type=Path, required=True, metavar="FILE", help="the image configuration")
+    _add_resource_flags(parser)
+    add_global_flags(parser, top=False)
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags of `twinroot config check`."""
+    parser.add_argument(
+        "files", type=Path, nargs="+", metavar="FILE", help="an image configuration, or one of inject-files"
+    )
+    _add_resource_flags(parser)
+    add_global_flags(parser, top=False)
+
+
+def _add_resource_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--validate-resources", action="append", metavar="LIST",
+        help="also look for what the configuration names: files, oci (images in registries), all; may be repeated",
+    )  # fmt: skip
+    parser.add_argument("--build-dir", type=Path, metavar="DIR", help="scratch space; required for oci and all")
+
+
+def run_compatible(arguments: argparse.Namespace) -> int:
+    """Validate one file as the peer does; the exit code."""
+
+    def work(_emit: Emit) -> None:
+        _validate([arguments.config_file], arguments)
+        log.info("Config validation succeeded")
+
+    return run_command(arguments, "config validation failed", work)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check files; the exit code."""
+
+    def work(_emit: Emit) -> Show:
+        _validate(arguments.files, arguments)
+        return lambda: print("\n".join(f"{file}: valid" for file in arguments.files))
+
+    return run_command(arguments, "config check failed", work)
+
+
+def _validate(files: Iterable[Path], arguments: argparse.Namespace) -> None:
+    """ConfigError with the problems of all files."""
+    resources = _resources(arguments)
+    problems: list[Problem] = []
+    for file in files:
+        try:
+            problems += _problems(file, resources)
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(problems)
+
+
+def _resources(arguments: argparse.Namespace) -> frozenset[str]:
+    wanted = split_list(arguments.validate_resources)
+    for name in wanted:
+        if name not in RESOURCES:
+            raise InputError(f"--validate-resources {name}: use {', '.join(RESOURCES)}")
+    found = frozenset(wanted)
+    if found & {"oci", "all"} and arguments.build_dir is None:
+        raise InputError("--validate-resources oci and all need scratch space", hint="add --build-dir DIR")
+    return found | {"files", "oci"} if "all" in found else found
+
+
+def _problems(file: Path, resources: frozenset[str]) -> list[Problem]:
+    from twinroot.config.load import load_image_config
+    from twinroot.config.load_inject_files import is_inject_files, load_inject_files
+    from twinroot.config.resources import resource_problems
+    from twinroot.config.yaml import read_document
+
+    if is_inject_files(read_document(file)):
+        load_inject_files(file)
+        return []
+    loaded = load_image_config(file)
+    problems = resource_problems(loaded, input_and_output=True) if "files" in resources else []
+    return [*problems, *(_registry_problems(loaded) if "oci" in resources else ())]
+
+
+def _registry_problems(loaded: LoadedConfig) -> list[Problem]:
+    image = loaded.config.input.image
+    for key, value in (("oci", image.oci), ("azureLinux", image.azure_linux)):
+        if value:
+            message = "looking for images in registries is not built yet in this version of twinroot"
+            return [loaded.document.problem(("input", "image", key), message)]
+    return []

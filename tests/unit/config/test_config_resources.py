@@ -1,0 +1,104 @@
+"""What configurations name on the host, and whether it is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from twinroot.config.load import load_image_config
+from twinroot.config.resources import resource_problems
+
+WHOLE = """\
+previewFeatures: [output-artifacts, output-selinux-policy]
+input: {image: {path: base.vhdx}}
+iso: {additionalFiles: [{source: a, destination: /a}]}
+pxe: {additionalFiles: [{source: a, destination: /a}]}
+os:
+  additionalFiles: [{source: a, destination: /a}, {content: x, destination: /b}]
+  additionalDirs: [{source: d, destination: /d}]
+  users:
+    - {name: u, sshPublicKeyPaths: [a], password: {type: hashed-file, value: a}}
+    - {name: v, password: {type: hashed, value: none}}
+scripts:
+  postCustomization: [{path: a}, {content: x}]
+  finalizeCustomization: [{path: a}]
+output:
+  image: {path: out/image.raw, format: raw}
+  artifacts: {path: art, items: [shim]}
+  selinuxPolicyPath: policy
+"""
+
+
+@pytest.fixture
+def whole(tmp_path: Path) -> Path:
+    path = tmp_path / "c.yaml"
+    path.write_text(WHOLE)
+    for name in ("a", "base.vhdx"):
+        (tmp_path / name).write_text("x")
+    (tmp_path / "d").mkdir()
+    return path
+
+
+def problems(path: Path) -> list[tuple[str, str]]:
+    found = resource_problems(load_image_config(path), input_and_output=True)
+    return [(problem.key, problem.message.replace(f"{path.parent}/", "")) for problem in found]
+
+
+def test_all_is_there(whole: Path) -> None:
+    assert problems(whole) == []
+
+
+def test_every_use_of_a_missing_file_is_named(whole: Path) -> None:
+    (whole.parent / "a").unlink()
+    missing = "there is no such file: a"
+    assert sorted(problems(whole)) == [
+        ("iso.additionalFiles[0].source", missing),
+        ("os.additionalFiles[0].source", missing),
+        ("os.users[0].password.value", missing),
+        ("os.users[0].sshPublicKeyPaths[0]", missing),
+        ("pxe.additionalFiles[0].source", missing),
+        ("scripts.finalizeCustomization[0].path", missing),
+        ("scripts.postCustomization[0].path", missing),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "directory", "key", "message"),
+    [
+        ("base.vhdx", None, "input.image.path", "there is no such file: base.vhdx"),
+        ("base.vhdx", True, "input.image.path", "this is a directory, a file is wanted: base.vhdx"),
+        ("d", None, "os.additionalDirs[0].source", "there is no such directory: d"),
+        ("d", False, "os.additionalDirs[0].source", "this is a file, a directory is wanted: d"),
+        ("out/image.raw", True, "output.image.path", "this is a directory, a file is wanted: out/image.raw"),
+        ("art", False, "output.artifacts.path", "this is a file, a directory is wanted: art"),
+        ("policy", False, "output.selinuxPolicyPath", "this is a file, a directory is wanted: policy"),
+    ],
+)
+def test_of_the_wrong_kind(whole: Path, name: str, directory: bool | None, key: str, message: str) -> None:
+    path = whole.parent / name
+    if path.is_dir():
+        path.rmdir()
+    path.unlink(missing_ok=True)
+    if directory:
+        path.mkdir(parents=True)
+    elif directory is False:
+        path.write_text("x")
+    assert problems(whole) == [(key, message)]
+
+
+def test_a_device_is_a_file_and_a_pxe_output_may_be_a_directory(whole: Path) -> None:
+    whole.write_text(
+        "os: {additionalFiles: [{source: /dev/zero, destination: /a}]}\noutput: {image: {path: d, format: pxe-dir}}"
+    )
+    assert problems(whole) == []
+
+
+def test_only_the_last_base_image_of_a_chain_counts(whole: Path) -> None:
+    (whole.parent / "sub").mkdir()
+    base = whole.parent / "sub/base.yaml"
+    base.write_text("input: {image: {path: absent}}\nos: {additionalDirs: [{source: d, destination: /d}]}")
+    whole.write_text("previewFeatures: [base-configs]\nbaseConfigs: [{path: sub/base.yaml}]\ninput: {image: {path: a}}")
+    (found,) = resource_problems(load_image_config(whole), input_and_output=True)
+    assert (found.file, found.line, found.key) == (str(base), 2, "os.additionalDirs[0].source")
+    assert found.message == f"there is no such directory: {whole.parent}/sub/d"
