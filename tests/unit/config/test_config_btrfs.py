@@ -115,14 +115,14 @@ FILESYSTEMS: list[tuple[str, Expected]] = [
     ]),
     *(
         (f"type: btrfs, mountPoint: {{path: /, options: '{options}'}}", [
-            (10, "[1].mountPoint.options", f"the mount option {named} is not allowed here"),
+            (10, "[1].mountPoint.options", f"the mount option '{named}' is not allowed here"),
         ])
         for options, named in (
             ("subvol=a", "subvol=a"), ("subvolid=5", "subvolid=5"), ("ro,subvol=/a/b,noatime", "subvol=/a/b"),
         )
     ),
     ("type: btrfs, btrfs: {subvolumes: [{path: a, mountPoint: {path: /, options: 'ro,subvolid=5'}}]}", [
-        (10, "[1].btrfs.subvolumes[0].mountPoint.options", "the mount option subvolid=5 is not allowed here"),
+        (10, "[1].btrfs.subvolumes[0].mountPoint.options", "the mount option 'subvolid=5' is not allowed here"),
     ]),
 ]  # fmt: skip
 

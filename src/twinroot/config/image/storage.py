@@ -13,7 +13,7 @@ from pydantic import Field
 from twinroot.config.image.btrfs import Btrfs
 from twinroot.config.image.mount_point import MountPoint
 from twinroot.config.image.verity import Verity
-from twinroot.config.problems import Finding, KeyPath
+from twinroot.config.problems import Finding, KeyPath, quoted
 from twinroot.config.scalars import (
     DiskSize,
     EmptyIsUnset,
@@ -63,7 +63,7 @@ class Filesystem(Section):
             named = [option for option in point.options.split(",") if option.startswith(("subvol=", "subvolid="))]
             if named:
                 hint = "describe the subvolume in btrfs.subvolumes"
-                yield Finding((*path, "options"), f"the mount option {named[0]} is not allowed here", hint)
+                yield Finding((*path, "options"), f"the mount option {quoted(named[0])} is not allowed here", hint)
 
     def mounts(self) -> Iterator[tuple[KeyPath, MountPoint]]:
         """Every mount point with its key path: that of the file system, those of its subvolumes."""

@@ -68,7 +68,7 @@ def file_systems(config: ImageConfig) -> Iterator[Finding]:
             number = numbers[device.id]
             yield from _mount_findings(device, index, config.storage.filesystems[number], (*_FILESYSTEMS, number))
         elif device.by_id and config.storage.disks:
-            hint = f"add to filesystems one with deviceId: {device.id}"
+            hint = f"add to filesystems one with the deviceId {quoted(device.id)}"
             yield Finding((*_VERITY, index), f"the verity device {quoted(device.id)} needs a file system", hint)
 
 
@@ -87,7 +87,7 @@ def _mount_findings(device: Verity, index: int, filesystem: Filesystem, path: Ke
             message = f"the verity device mounted at {target} must have the name {_NAMES[target]}"
             yield Finding((*_VERITY, index, "name"), message)
         if "ro" not in point.options.split(","):
-            hint = f"write options: {','.join(filter(None, ['ro', point.options]))}"
+            hint = f"write the options {quoted(','.join(filter(None, ['ro', point.options])))}"
             yield Finding((*path, *inner, "options"), "a verity device must be mounted with the option ro", hint)
         if point.id_type is not None:
             yield Finding((*path, *inner, "idType"), "this key is not allowed for a verity device", "remove it")
