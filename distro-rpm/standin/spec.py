@@ -34,7 +34,8 @@ Debian packages as RPMs.
 
 %clean
 """
-# rpm reads the names in a file list as globs; in a bracket each of these stands for itself.
+# In names without quotes these are globs, and in a bracket each stands for itself. In quotes they are globs until
+# rpm 4.18 and plain characters from rpm 4.19 on.
 _GLOB = re.compile(r"([\[*?])")
 
 
@@ -90,15 +91,21 @@ def file_list(package: RpmPackage) -> str:
 
 
 def _file(entry: Entry, conffiles: set[str]) -> str:
-    quoted = '"' + _GLOB.sub(r"[\1]", entry.path).replace("%", "%%") + '"'
+    name = _name(entry.path)
     if entry.link is not None:
-        return quoted
+        return name
     words = [f"%attr({stat.S_IMODE(entry.mode):04o}, {entry.user}, {entry.group})"]
     words += ["%dir"] * entry.is_dir
     words += ["%config(noreplace)"] * (entry.path in conffiles)
     capabilities = FILE_CAPABILITIES.get(entry.path)
     words += [f"%caps({capabilities})"] * bool(capabilities)
-    return " ".join([*words, quoted])
+    return " ".join([*words, name])
+
+
+def _name(path: str) -> str:
+    """A path as a file list of any rpm takes it."""
+    plain = path.replace("%", "%%")
+    return _GLOB.sub(r"[\1]", plain) if _GLOB.search(plain) else f'"{plain}"'
 
 
 def account_script(users: Sequence[Mapping[str, str]], groups: Sequence[tuple[str, str]]) -> str:

@@ -113,7 +113,7 @@ def test_file_list_and_spec() -> None:
     assert file_list(package).splitlines() == [
         '%attr(0755, root, root) %dir "/etc/tool"',
         '%attr(0644, root, root) %config(noreplace) "/etc/tool/a b"',
-        '%attr(0644, root, root) "/usr/bin/[[]"',
+        "%attr(0644, root, root) /usr/bin/[[]",
         '"/usr/bin/t%%t"',
     ]
     text = render([package], "/lists")

@@ -64,4 +64,4 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     """A hint naming the nearest known word, None when nothing is near."""
     name = nearest(word, known)
-    return f"did you mean '{name}'?" if name else None
+    return f"did you mean {quoted(name)}?" if name else None

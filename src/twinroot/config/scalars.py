@@ -24,6 +24,7 @@ T = TypeVar("T")
 _UNITS = {"K": KIB, "M": MIB, "G": GIB, "T": TIB}
 _DISK_SIZE = re.compile(r"([0-9]+)([KMGT])")
 _MAX_SIZE = 2**63 - 1
+_ANY_LENGTH = 2**63  # of contents and the like; files as a whole are limited
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _HOST_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _INTEGER = re.compile(r"[-+]?(?:0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+|[0-9][0-9_]*)")
@@ -44,11 +45,16 @@ class ScalarError(ValueError):
         self.hint = hint
 
 
-def from_text(decode: Callable[[str], T]) -> BeforeValidator:
-    """A validator that decodes text and leaves values alone; lists and mappings are rejected."""
+def from_text(decode: Callable[[str], T], *, longest: int = 32 * KIB) -> BeforeValidator:
+    """A validator that decodes text of at most `longest` characters and leaves values alone.
+
+    Lists and mappings are rejected.
+    """
 
     def validate(value: object) -> object:
         if isinstance(value, str):
+            if len(value) > longest:
+                raise ScalarError(f"the value is too long: {len(value)} characters", f"at most {longest} are allowed")
             return decode(value)
         if isinstance(value, (list, dict)):
             raise ScalarError(f"expected a single value, found {'a list' if isinstance(value, list) else 'a mapping'}")
@@ -200,7 +206,7 @@ class _EmptyIsUnset:
     """In an annotation: empty text stands for "not set", also in enumerations."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        decode = from_text(empty_is_unset).func
+        decode = from_text(empty_is_unset, longest=_ANY_LENGTH).func
         return no_info_before_validator_function(cast("NoInfoValidatorFunction", decode), handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
@@ -283,7 +289,7 @@ MountOptions = Annotated[str, from_text(mount_options), _schema(r"^\S*$", "ro,no
 # YAML tools take 3.0 or true for values of their own; here each is the text that was written.
 _ANY_TEXT = WithJsonSchema({"type": ["string", "number", "boolean"]})
 
-Text = Annotated[str, from_text(str), _ANY_TEXT]
+Text = Annotated[str, from_text(str, longest=_ANY_LENGTH), _ANY_TEXT]
 NonEmptyStr = Annotated[str, from_text(non_empty), WithJsonSchema({"type": ["string", "number"], "minLength": 1})]
 OneWord = Annotated[str, from_text(one_word), _schema(r"^[^ \n]+$", "nbd")]
 KernelArgument = Annotated[str, from_text(kernel_argument), _schema(r"^[^\n\r]+$", "console=ttyS0")]

@@ -56,6 +56,7 @@ SCRIPT = "scripts:\n  postCustomization:\n  - content: "
 
 TOO_MUCH = "the file holds more than 40000 values"
 TOO_DEEP = "the file is nested more than 64 levels deep"
+TOO_LONG = "the value is too long: "
 NOT_YAML = "this is not valid YAML"
 
 KINDS: dict[str, tuple[Callable[[], str], str | None]] = {
@@ -65,12 +66,21 @@ KINDS: dict[str, tuple[Callable[[], str], str | None]] = {
     "flow list on one line": (lambda: "a: [" + fill("x,") + "]", TOO_MUCH),
     "one long line": (lambda: "a: " + fill("x "), "unknown key 'a'"),
     "huge text that is right": (lambda: SCRIPT + "|\n" + fill("      x\n"), None),
-    "huge text beyond Unicode's first plane": (lambda: 'os: {hostname: "𝄞' + fill("x") + '"}', "'𝄞xxx"),
+    "huge text beyond Unicode's first plane": (lambda: 'os: {hostname: "𝄞' + fill("x") + '"}', TOO_LONG),
+    "huge host name of many parts": (lambda: "os: {hostname: " + fill("ab.") + "ab}", TOO_LONG),
+    "huge path in the image": (
+        lambda: "os: {overlays: [{upperDir: /u, workDir: /w, mountPoint: " + fill("/ab") + "}]}",
+        TOO_LONG,
+    ),
+    "huge variant": (
+        lambda: "input: {image: {azureLinux: {version: 3.0, variant: " + fill("a-") + "a}}}",
+        TOO_LONG,
+    ),
     "huge key": (lambda: "? " + fill("x") + "\n: 1", "unknown key 'xxx"),
-    "huge size": (lambda: PARTITIONS + "    - {size: " + fill("9") + "M}", "the size '999"),
+    "huge size": (lambda: PARTITIONS + "    - {size: " + fill("9") + "M}", TOO_LONG),
     "huge path of a subvolume": (
         lambda: FILESYSTEMS + SUBVOLUMES + "      - path: " + fill("a/") + "b",
-        "the path 'a/a",
+        TOO_LONG,
     ),
     "huge name of an alias": (lambda: "a: *" + fill("x"), "there is no anchor &xxx"),
     "brackets": (lambda: fill("["), TOO_DEEP),

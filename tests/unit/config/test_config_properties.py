@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal, get_args, get_origin
 
 import pytest
@@ -11,6 +12,7 @@ from pydantic import BaseModel
 
 from twinroot.config.checks import Rule, check
 from twinroot.config.decode import decode
+from twinroot.config.document import Source
 from twinroot.config.image.config import ImageConfig
 from twinroot.config.image.inject_files import InjectFilesConfig
 from twinroot.config.image.layout import resolve_layout
@@ -86,6 +88,16 @@ def test_any_layout_is_either_sound_or_explained(described: Disk) -> None:
     assert ends[-1] + MIB <= layout.disk_size
     assert layout.disk_size == (described.max_size or ends[-1] + MIB)
     assert [partition.number for partition in layout.partitions] == list(range(1, len(spans) + 1))
+
+
+@given(st.text("x\r\n", max_size=12), st.integers(0, 12))
+def test_lines_of_long_texts(middle: str, before: int) -> None:
+    """Counts are kept for parts of the text, and a line break may lie across their border."""
+    head = "x" * (64 * 1024 - before)
+    source = Source("f.yaml", head + middle)
+    for offset in range(len(head), len(source.text) + 1):
+        lines = re.split(r"\r\n|\r|\n", source.text[:offset])
+        assert source.line_of(offset) == (len(lines), offset - len(lines[-1]))
 
 
 def problems_of(data: bytes, model: type[Section] = ImageConfig) -> list[Problem]:

@@ -10,6 +10,7 @@ import os.path
 from collections.abc import Sequence
 from pathlib import Path
 
+from twinroot.config.decode import MAX_PROBLEMS
 from twinroot.config.document import Document
 from twinroot.config.image.file import ConfigFile, problems_of_other_file, read_file
 from twinroot.config.image.storage import Storage
@@ -56,7 +57,7 @@ class _Reader:
         elif len(way) >= MAX_DEPTH:
             message = f"base configurations are nested more than {MAX_DEPTH} levels deep"
             self.problems.append(document.problem(key, message))
-        elif real not in self._seen:
+        elif real not in self._seen and len(self.problems) < MAX_PROBLEMS:
             try:
                 self.read(path, way)
             except ConfigError as error:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from twinroot.config.checks import check
-from twinroot.config.decode import decode
+from twinroot.config.decode import MAX_PROBLEMS, decode
 from twinroot.config.document import Document
 from twinroot.config.image.config import ImageConfig
 from twinroot.config.image.packages import PackageChanges, PackageList, Packages
@@ -53,6 +53,8 @@ def _read_lists(path: Path, document: Document, packages: Packages) -> tuple[dic
     for key, attribute in _LISTS.items():
         names: list[str] = []
         for index, file in enumerate(getattr(packages, attribute)):
+            if len(problems) >= MAX_PROBLEMS:
+                break
             try:
                 names += _read_list(path.parent / file)
             except ConfigError as error:
