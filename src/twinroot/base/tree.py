@@ -36,8 +36,17 @@ class Tree:
         return mounts.bind(resolve_inside(self.root, path), self.scratch / "views" / _name(path))
 
 
-def assemble(facts: BaseFacts, disk: PlannedDisk, scratch: Path, mounts: Mounts, *, privileged: bool) -> Tree:
-    """Mount the tree below `scratch`; everything mounted is pushed on `mounts`."""
+CHANGES = ("upper", "parts")
+"""The folders of `scratch` that hold all that makes a tree differ from its base."""
+
+
+def assemble(
+    facts: BaseFacts, disk: PlannedDisk, scratch: Path, mounts: Mounts, *, privileged: bool, changed: bool = False
+) -> Tree:
+    """Mount the tree below `scratch`; everything mounted is pushed on `mounts`.
+
+    `changed` says that the `CHANGES` of an earlier tree of the same base and disk lie in `scratch` already.
+    """
     base = {f.mount_point or "/": _open_base(facts, f, scratch, mounts, privileged) for f in facts.mounted}
     root = scratch / "tree"
     targets = [mount_path(partition) for partition in disk.mounted]
@@ -48,13 +57,13 @@ def assemble(facts: BaseFacts, disk: PlannedDisk, scratch: Path, mounts: Mounts,
             continue
         source = _base_content(base, path)
         target = _mount_point(root, path)
-        if source and path not in base:
+        if source and path not in base and not changed:
             # The content moves to a filesystem of its own; what lies below the mount point would be dead weight.
             _empty(target)
         fat_type = partition.filesystem is not None and partition.filesystem.type == "vfat"
         _mount_part(source, path, target, scratch, mounts, fat_type=fat_type, privileged=privileged)
     for path, directory in base.items():
-        if path not in targets:
+        if path not in targets and not changed:
             target = _mount_point(root, path)
             run(["cp", "--archive", "--no-target-directory", directory, target])
     return Tree(root, scratch)
@@ -76,6 +85,9 @@ def _mount_part(
 ) -> None:
     if source is None or fat_type:
         part = scratch / "parts" / _name(path)
+        if part.exists():
+            mounts.bind(part, target)  # from an earlier tree
+            return
         part.mkdir(parents=True)
         if source:
             run(["cp", "--recursive", "--preserve=timestamps", "--no-target-directory", source, part])

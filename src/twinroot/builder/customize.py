@@ -9,6 +9,7 @@ that only this process sees, so that whatever ends the run, nothing of it stays.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -21,6 +22,7 @@ from twinroot.builder.build_directory import BuildDirectory, open_build_director
 from twinroot.builder.os_changes import change_os
 from twinroot.builder.partitions import make_partitions
 from twinroot.builder.request import CustomizeRequest
+from twinroot.builder.step_cache import StepCache
 from twinroot.distro.distro import Distro, parse_os_release, recognise
 from twinroot.errors import InputError
 from twinroot.events import Emit, phase
@@ -30,13 +32,14 @@ from twinroot.output.space import naming_full_disk
 from twinroot.output.write import write_output
 from twinroot.plan.disk import PlannedDisk, plan_kept_disk, plan_new_disk
 from twinroot.plan.identity import Identity
+from twinroot.plan.steps import Step, tree_steps
 from twinroot.sandbox.mounts import Mounts
 from twinroot.sandbox.namespace import isolate
 from twinroot.tools.run import require
 
 log = logging.getLogger(__name__)
 
-_PROGRAMS = ("qemu-img", "blkid", "debugfs", "dumpe2fs", "mke2fs", "resize2fs", "e2fsck", "mkfs.vfat", "mcopy", "mdir")
+_PROGRAMS = ("qemu-img", "blkid", "debugfs", "mke2fs", "resize2fs", "e2fsck", "mkfs.vfat", "mcopy", "mdir")
 _PROGRAMS_ISOLATION = ("mount", "umount", "unshare", "setpriv", "chroot")
 
 
@@ -64,9 +67,11 @@ def customize(request: CustomizeRequest, emit: Emit) -> None:
         naming_full_disk(request.build_dir, "build directory"),
     ):
         plan = _open_base(request, build.scratch, emit)
+        steps = tree_steps(request.config)
+        cache, done = _restore(request, plan, steps, build, privileged=privileged)
         with Mounts() as mounts:
-            tree = assemble(plan.facts, plan.disk, build.scratch, mounts, privileged=privileged)
-            found = _change(request, plan, tree, build, emit)
+            tree = assemble(plan.facts, plan.disk, build.scratch, mounts, privileged=privileged, changed=done > 0)
+            found = _change(request, plan, tree, build, emit, steps, cache, done)
             contents = make_partitions(
                 plan.disk, tree, build.scratch, plan.distro, plan.facts.disk.path, plan.identity, emit
             )
@@ -109,8 +114,28 @@ def _open_base(request: CustomizeRequest, scratch: Path, emit: Emit) -> _Plan:
     return _Plan(facts, distro, planned, identity)
 
 
-def _change(request: CustomizeRequest, plan: _Plan, tree: Tree, build: BuildDirectory, emit: Emit) -> OsFacts:
-    packages = change_os(request, plan.disk, plan.distro, tree.root, build, emit)
+def _restore(
+    request: CustomizeRequest, plan: _Plan, steps: Sequence[Step], build: BuildDirectory, *, privileged: bool
+) -> tuple[StepCache | None, int]:
+    """The cache, where one is wanted, and how many steps its tree, now in the scratch folder, has behind it."""
+    if request.cache_dir is None:
+        return None, 0
+    cache = StepCache(request.cache_dir, request, steps, plan.disk, plan.identity, privileged=privileged)
+    with naming_full_disk(request.cache_dir, "cache directory"):
+        return cache, cache.restore(build.scratch, explain=request.why_rebuild)
+
+
+def _change(
+    request: CustomizeRequest, plan: _Plan, tree: Tree, build: BuildDirectory, emit: Emit, steps: Sequence[Step],
+    cache: StepCache | None, done: int,
+) -> OsFacts:  # fmt: skip
+    def keep(index: int) -> None:
+        if cache:
+            cache.keep(index, build.scratch)
+
+    packages = change_os(
+        request, plan.disk, plan.distro, tree.root, build, emit, steps=steps, done=done, after_step=keep
+    )
     return OsFacts(
         architecture=image_architecture(plan.facts),
         os_release=plan.facts.os_release,

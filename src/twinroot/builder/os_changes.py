@@ -1,9 +1,9 @@
-"""Carrying out the planned steps inside the OS tree (`plan.steps.tree_steps`)."""
+"""Carrying out planned steps inside the OS tree (`plan.steps.tree_steps`)."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +20,9 @@ from twinroot.distro.distro import Distro
 from twinroot.distro.packages import InstalledPackage, PackageSources
 from twinroot.errors import InternalError
 from twinroot.events import Emit, phase
+from twinroot.plan.content_ids import IDENTITY_STEPS
 from twinroot.plan.disk import PlannedDisk
-from twinroot.plan.steps import Action, Step, tree_steps
+from twinroot.plan.steps import Action, Step
 from twinroot.sandbox.chroot import Chroot, open_chroot
 from twinroot.sandbox.paths import place_file
 from twinroot.storage import fstab
@@ -53,15 +54,22 @@ class _Work:
 
 
 def change_os(
-    request: CustomizeRequest, disk: PlannedDisk, distro: Distro, root: Path, build: BuildDirectory, emit: Emit
-) -> list[InstalledPackage]:
-    """Apply the config to the tree; returns what is installed afterwards."""
+    request: CustomizeRequest, disk: PlannedDisk, distro: Distro, root: Path, build: BuildDirectory, emit: Emit,
+    *, steps: Sequence[Step], done: int = 0, after_step: Callable[[int], None] = lambda _index: None,
+) -> list[InstalledPackage]:  # fmt: skip
+    """Carry out steps on the tree; returns what is installed afterwards.
+
+    The tree has `done` steps behind it, with the identifiers of another image. `after_step` hears of each later one.
+    """
     with open_chroot(root, disk_links=grub_probe.disk_links(disk)) as chroot:
         work = _Work(chroot, request, disk, distro, build, emit)
-        for step in tree_steps(request.config):
+        for index, step in enumerate(steps):
             if step.action not in _CARRY_OUT:
                 raise InternalError(f"nobody carries out the step '{step.action}'")
-            _CARRY_OUT[step.action](work, step)
+            if index >= done or step.action in IDENTITY_STEPS:
+                _CARRY_OUT[step.action](work, step)
+            if index >= done:
+                after_step(index)
         return list_installed(chroot, distro)
 
 

@@ -34,6 +34,8 @@ class Options:
     compression_level: int | None = None
     rpm_sources: tuple[Path, ...] = ()
     disable_base_repositories: bool = False
+    cache_dir: Path | None = None
+    why_rebuild: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,15 @@ class CustomizeRequest:
     compression_level: int
     rpm_sources: tuple[Path, ...]
     base_repositories: bool
+    cache_dir: Path | None = None
+    why_rebuild: bool = False
 
 
 def resolve_request(config: LoadedConfig, options: Options) -> CustomizeRequest:
     """Put command line and config together; InputError for what is missing or cannot work."""
     _check_config(config, options)
+    if options.why_rebuild and options.cache_dir is None:
+        raise InputError("--why-rebuild speaks of a cache", hint="name one with --cache-dir")
     image = options.image_file or config.resolve(_INPUT)
     if image is None:
         raise InputError("no base image is given", hint="use --image-file, or input.image.path in the config")
@@ -71,6 +77,8 @@ def resolve_request(config: LoadedConfig, options: Options) -> CustomizeRequest:
         compression_level=check_level(_level(options.compression_level, config)),
         rpm_sources=options.rpm_sources,
         base_repositories=not options.disable_base_repositories,
+        cache_dir=options.cache_dir,
+        why_rebuild=options.why_rebuild,
     )
 
 

@@ -36,6 +36,13 @@ def add_flags(parser: argparse.ArgumentParser, *, needs_build_dir: bool = True) 
     parser.add_argument(
         "--cosi-compression-level", type=int, metavar="N", help="zstd level for COSI, 1 to 22 (default: 3)"
     )
+    parser.add_argument(
+        "--cache-dir",
+        type=Path,
+        metavar="DIR",
+        help="keep what steps made, and do not run those again that would make the same",
+    )
+    parser.add_argument("--why-rebuild", action="store_true", help="with --cache-dir: say which input changed")
     add_global_flags(parser, top=False)
 
 
@@ -57,6 +64,8 @@ def _customize(arguments: argparse.Namespace, emit: Emit) -> None:
         compression_level=arguments.cosi_compression_level,
         rpm_sources=tuple(Path(source) for source in split_list(arguments.rpm_source)),
         disable_base_repositories=arguments.disable_base_image_rpm_repos,
+        cache_dir=arguments.cache_dir,
+        why_rebuild=arguments.why_rebuild,
     )
     request = resolve_request(load_image_config(arguments.config_file), options)
     customize(request, emit)

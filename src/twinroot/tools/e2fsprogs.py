@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -93,9 +94,11 @@ def _copy_root_status(path: Path, tree: Path) -> None:
 
 
 def superblock(at: Location) -> Superblock:
-    """Read the superblock."""
-    text = run(["dumpe2fs", "-h", str(at)]).stdout
-    values = dict(re.findall(r"^([A-Z][^:\n]*):[ \t]*(.*)$", text, re.MULTILINE))
+    """Read the superblock. Through debugfs: dumpe2fs 1.47.2 takes no name with `?` in it."""
+    result = run(["debugfs", "-R", "stats -h", str(at)])
+    values = dict(re.findall(r"^([A-Z][^:\n]*):[ \t]*(.*)$", result.stdout, re.MULTILINE))
+    if "Block count" not in values:  # debugfs succeeds whatever happens
+        raise CommandError(f"debugfs -R 'stats -h' {shlex.quote(str(at))}", 1, result.stderr)
     return Superblock(
         int(values["Block size"]),
         int(values["Block count"]),

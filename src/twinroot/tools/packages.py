@@ -7,7 +7,6 @@ _PACKAGES = {
     "chroot": "coreutils",
     "createrepo_c": "createrepo-c",
     "debugfs": "e2fsprogs",
-    "dumpe2fs": "e2fsprogs",
     "e2fsck": "e2fsprogs",
     "e2image": "e2fsprogs",
     "fsck.fat": "dosfstools",

@@ -1,0 +1,99 @@
+"""Trees kept between runs: what a build had changed after some step, under the content id of that step.
+
+CACHE/lock                      held while one of these is read or written
+CACHE/<owner>/trees/<id>/       the changes: overlay layers and directories of `base.tree.CHANGES`
+CACHE/<owner>/runs/<name>.json  what the last run of a configuration depended on
+CACHE/<owner>/digests.json      digests of files
+
+<owner> is `root` or `user-<uid>`: overlays of ordinary users keep their marks in other attributes. A tree appears under
+its name when it is complete. When all are larger than `LIMIT`, those that were not used for longest are removed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from twinroot.base.tree import CHANGES
+from twinroot.builder.build_directory import remove_tree
+from twinroot.errors import InputError
+from twinroot.tools.run import run
+from twinroot.units import GIB
+
+LIMIT = 20 * GIB
+
+
+class Checkpoints:
+    """The trees of one cache directory."""
+
+    def __init__(self, directory: Path, owner: str) -> None:
+        self._lock = directory / "lock"
+        self.directory = directory / owner
+        self._trees = self.directory / "trees"
+        try:
+            self._trees.mkdir(parents=True, exist_ok=True)
+            (self.directory / "runs").mkdir(exist_ok=True)
+            self._lock.touch()
+        except OSError as error:
+            hint = "name a writable directory"
+            raise InputError(
+                f"--cache-dir cannot be used: {error.strerror}", where=str(directory), hint=hint
+            ) from error
+
+    def restore(self, ids: Sequence[str], scratch: Path) -> int | None:
+        """Bring the latest of the trees that is kept into the scratch folder; its place in `ids`, None if none is."""
+        with self._locked():
+            for index in reversed(range(len(ids))):
+                kept = self._trees / ids[index]
+                if kept.is_dir():
+                    for name in CHANGES:
+                        if (kept / name).is_dir():
+                            _copy(kept / name, scratch / name)
+                    os.utime(kept)
+                    return index
+        return None
+
+    def keep(self, content_id: str, scratch: Path) -> None:
+        """Keep the changes in the scratch folder under an id."""
+        kept = self._trees / content_id
+        partial = self._trees / f".{content_id}.{os.getpid()}"
+        with self._locked():
+            if kept.exists():
+                return
+            self._clear()
+            partial.mkdir()
+            try:
+                for name in CHANGES:
+                    if (scratch / name).is_dir():
+                        _copy(scratch / name, partial / name)
+                (partial / "size").write_text(run(["du", "--summarize", "--block-size=1", partial]).stdout.split()[0])
+                partial.rename(kept)
+            finally:
+                remove_tree(partial)
+
+    def _clear(self) -> None:
+        """Remove what killed runs left, and the trees that are too many."""
+        for leftover in self._trees.glob(".*"):
+            remove_tree(leftover)
+        room = LIMIT
+        for kept in sorted(self._trees.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True):
+            room -= _size(kept)
+            if room < 0:
+                remove_tree(kept)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with self._lock.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def _copy(source: Path, target: Path) -> None:
+    run(["cp", "--archive", "--reflink=auto", "--no-target-directory", source, target])
+
+
+def _size(kept: Path) -> int:
+    return int((kept / "size").read_text())

@@ -1,0 +1,99 @@
+"""`--cache-dir`: steps whose inputs did not change are not run again.
+
+Before the tree is assembled, the ids of all steps are known (`plan.content_ids`). The latest kept tree among them is
+brought back, and only what comes after it is carried out, apart from steps that write this image's own identifiers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from twinroot.builder.checkpoints import Checkpoints
+from twinroot.builder.digests import Digests
+from twinroot.builder.ingredients import foundation, recipe
+from twinroot.builder.request import CustomizeRequest
+from twinroot.plan.content_ids import Ingredient, Recipe, content_ids, first_change, worth_keeping
+from twinroot.plan.disk import PlannedDisk
+from twinroot.plan.identity import Identity
+from twinroot.plan.steps import Step
+
+log = logging.getLogger(__name__)
+
+_Record = tuple[Sequence[Ingredient], Sequence[Recipe]]
+
+
+class StepCache:
+    """The cache in one run."""
+
+    def __init__(
+        self, directory: Path, request: CustomizeRequest, steps: Sequence[Step], disk: PlannedDisk, identity: Identity,
+        *, privileged: bool,
+    ) -> None:  # fmt: skip
+        owner = "root" if privileged else f"user-{os.environ.get('SUDO_UID') or os.getuid()}"
+        self._checkpoints = Checkpoints(directory, owner)
+        self._steps = steps
+        digests = Digests(self._checkpoints.directory / "digests.json")
+        self._now: _Record = (
+            foundation(request, disk, digests),
+            tuple(recipe(request, step, digests) for step in steps),
+        )
+        digests.save()
+        self._ids = content_ids(*self._now, str(identity.image_id))
+        self._kept = worth_keeping(steps)
+        name = hashlib.sha256(str(request.config.path.absolute()).encode()).hexdigest()
+        self._record = self._checkpoints.directory / "runs" / f"{name}.json"
+
+    def restore(self, scratch: Path, *, explain: bool) -> int:
+        """Bring back what can be used; the number of steps that need not be run again."""
+        found = self._checkpoints.restore(self._ids, scratch)
+        done = 0 if found is None else found + 1
+        log.info("Cache: %d of %d steps need not be run again", done, len(self._steps))
+        if explain:
+            self._explain(done)
+        self._record.write_text(json.dumps([[asdict(each) for each in part] for part in self._now]))
+        return done
+
+    def keep(self, index: int, scratch: Path) -> None:
+        """Keep the tree as it is after a step, where that is worth it."""
+        if index in self._kept:
+            self._checkpoints.keep(self._ids[index], scratch)
+
+    def _explain(self, done: int) -> None:
+        before = _read(self._record)
+        change = first_change(before, self._now) if before else None
+        if before is None:
+            log.info("Cache: this configuration has not been built with this cache yet")
+        elif change is None:
+            log.info("Cache: no input has changed")
+        else:
+            first = (
+                "everything" if change.step is None else f"'{self._steps[change.step].title}' and what comes after it"
+            )
+            for name in change.names:
+                log.info("Cache: %s must be done again: %s", first, name)
+        for index, step in enumerate(self._steps):
+            log.info("Cache: %s: %s", "as it was" if index < done else "run", step.title)
+
+
+def _read(record: Path) -> _Record | None:
+    try:
+        ground, recipes = json.loads(record.read_text())
+        return (
+            [Ingredient(**each) for each in ground],
+            [
+                Recipe(each["title"], each["action"], tuple(Ingredient(**i) for i in each["ingredients"]))
+                for each in recipes
+            ],
+        )
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _recipe(title: str, action: str, ingredients: list[dict[str, str]]) -> Recipe:
+    return Recipe(title, action, tuple(Ingredient(**each) for each in ingredients))

@@ -1,0 +1,101 @@
+"""What each step's result depends on, as one id: equal ids stand for equal trees. Pure.
+
+A step's id covers its own ingredients and those of every step before it, so an unchanged prefix of two runs has equal
+ids.
+
+Every image gets identifiers of its own (`identity`), which some steps write into the tree: fstab, the boot loader.
+Their new content is easily written again over an old tree, so the ids of the usual steps leave the identity out, and
+whoever takes up an old tree carries out `IDENTITY_STEPS` again. A script may have read anything, so its id includes the
+identity.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from twinroot.plan.steps import Action, Step
+
+IDENTITY_STEPS = frozenset({Action.FSTAB, Action.BOOT_LOADER, Action.VERITY, Action.UKI})
+_OPAQUE = frozenset({Action.POST_SCRIPTS, Action.FINAL_SCRIPTS})
+_EXPENSIVE = frozenset({Action.PACKAGES, Action.INITRAMFS, Action.RELABEL}) | _OPAQUE
+
+
+@dataclass(frozen=True)
+class Ingredient:
+    """One thing that a result depends on: a name for people, and a digest of it."""
+
+    name: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A step with everything that its result depends on, apart from the steps before it."""
+
+    title: str
+    action: str
+    ingredients: tuple[Ingredient, ...]
+
+
+@dataclass(frozen=True)
+class Change:
+    """The first step that is not as it was, and the names of what changed; `step` is None for what comes before all."""
+
+    step: int | None
+    names: tuple[str, ...]
+
+
+def content_ids(foundation: Sequence[Ingredient], recipes: Sequence[Recipe], identity: str) -> tuple[str, ...]:
+    """An id for the tree after each step. `foundation` is what all of it stands on: the base image, the layout, us."""
+    previous = _digest(["foundation", *_pairs(foundation)])
+    found = []
+    for recipe in recipes:
+        seen = [identity] if recipe.action in _OPAQUE else []
+        previous = _digest([previous, recipe.action, *seen, *_pairs(recipe.ingredients)])
+        found.append(previous)
+    return tuple(found)
+
+
+def worth_keeping(steps: Sequence[Step]) -> frozenset[int]:
+    """The steps after which the tree is kept: those that take long, the last one of several in a row."""
+    last = len(steps) - 1
+    return frozenset(
+        index
+        for index, step in enumerate(steps)
+        if step.action in _EXPENSIVE and (index == last or steps[index + 1].action != step.action)
+    )
+
+
+def first_change(
+    before: tuple[Sequence[Ingredient], Sequence[Recipe]], now: tuple[Sequence[Ingredient], Sequence[Recipe]]
+) -> Change | None:
+    """What makes a run differ from an earlier one, at the first step that it touches; None when nothing does."""
+    names = _changed(before[0], now[0])
+    if names:
+        return Change(None, names)
+    for index, recipe in enumerate(now[1]):
+        if index >= len(before[1]) or before[1][index].action != recipe.action:
+            return Change(index, ("this step is new here",))
+        names = _changed(before[1][index].ingredients, recipe.ingredients)
+        if names:
+            return Change(index, names)
+    return None
+
+
+def _changed(before: Sequence[Ingredient], now: Sequence[Ingredient]) -> tuple[str, ...]:
+    old, new = {i.name: i.digest for i in before}, {i.name: i.digest for i in now}
+    changed = [f"{name} changed" for name in new if name in old and old[name] != new[name]]
+    added = [f"{name} is new" for name in new if name not in old]
+    gone = [f"{name} is gone" for name in old if name not in new]
+    return (*changed, *added, *gone)
+
+
+def _pairs(ingredients: Sequence[Ingredient]) -> list[list[str]]:
+    return [[ingredient.name, ingredient.digest] for ingredient in ingredients]
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
