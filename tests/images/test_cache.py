@@ -30,7 +30,7 @@ os:
   hostname: NAME
 """
 )
-COUNT = '#!/bin/sh\necho "$$ $*" >> /var/lib/apt-calls\nexit 0\n'
+COUNT = '#!/bin/sh\nread -r once < /proc/sys/kernel/random/uuid\necho "$once $*" >> /var/lib/apt-calls\nexit 0\n'
 
 
 def count_calls(root: Path) -> None:
