@@ -1,0 +1,168 @@
+"""Bringing the image of a COSI file onto a partition: only what differs is written, and checks come before trust.
+
+    compressed bytes ─▶ SHA-384 ─▶ zstd frames on all cores ─▶ compare with what is there ─▶ write ─▶ sync
+        (this thread)                 (workers)                        (one more thread)
+
+The partition holds a valid image only after `write_image` has returned: that hash and length are right is known last.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import queue
+import stat
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from twinroot.errors import FormatError, HostError, NoSpaceError
+from twinroot.formats.cosi.model import ImageFile
+from twinroot.formats.cosi.reader import CosiFile
+from twinroot.formats.zstd_reader import Piece
+from twinroot.units import KIB, MIB
+
+_STEP = MIB
+# What differs is narrowed down to this: fewer bytes written, and no more of them than a flash page or two.
+_GRAIN = 64 * KIB
+_ZEROS = bytes(_STEP)
+# Pieces waiting to be written; each holds a decoded frame, which is 4 MiB at usual levels.
+_WAITING = 6
+
+
+@dataclass(frozen=True)
+class Written:
+    """How many bytes of a partition were written, and how many were right already."""
+
+    written: int
+    kept: int
+
+
+def write_image(
+    cosi: CosiFile, image: ImageFile, target: Path, *, advance: Callable[[int], None] = lambda _done: None
+) -> Written:
+    """Make the beginning of a partition (or file) the contents of an image, and sync it.
+
+    `advance` hears how many bytes of the contents are done. Raises FormatError when the image is damaged or too large
+    for the target, HostError when the target cannot be written. After any error the target holds a mixture.
+    """
+    with _opened(target) as fd:
+        room = os.lseek(fd, 0, os.SEEK_END)
+        if image.uncompressed_size > room:
+            raise FormatError(
+                f"'{image.path}' holds {image.uncompressed_size} bytes, but {target} has only {room}",
+                where=cosi.name,
+                hint="make the partition larger",
+            )
+        writer = _Writer(fd, advance)
+        for piece in cosi.decompress(image):
+            writer.put(piece)
+        found = writer.finish()
+        os.fsync(fd)
+        return found
+
+
+@contextmanager
+def _opened(target: Path) -> Iterator[int]:
+    """The target, open for reading and writing; what goes wrong with it is a HostError."""
+    try:
+        fd = os.open(target, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise NoSpaceError("there is no room left", where=str(target)) from error
+        hint = "look for faults of the disk with dmesg" if error.errno == errno.EIO else None
+        raise HostError(error.strerror or str(error), where=str(target), hint=hint) from error
+
+
+class _Writer:
+    """Writes pieces in a thread of its own, in the order in which they come."""
+
+    def __init__(self, fd: int, advance: Callable[[int], None]) -> None:
+        self._fd = fd
+        self._advance = advance
+        self._pieces: queue.Queue[Piece | None] = queue.Queue(_WAITING)
+        self._failure: BaseException | None = None
+        self._written = self._kept = 0
+        self._thread = threading.Thread(target=self._run, name="write", daemon=True)
+        self._thread.start()
+
+    def put(self, piece: Piece) -> None:
+        """Have a piece written; raises what an earlier one failed with."""
+        self._pieces.put(piece)
+        if self._failure:
+            raise self._failure
+
+    def finish(self) -> Written:
+        """Wait until everything is written."""
+        self._pieces.put(None)
+        self._thread.join()
+        if self._failure:
+            raise self._failure
+        return Written(self._written, self._kept)
+
+    def _run(self) -> None:
+        while (piece := self._pieces.get()) is not None:
+            if self._failure:
+                continue  # whoever puts pieces must not wait for ever
+            try:
+                self._write(piece)
+            except OSError as error:
+                self._failure = error
+
+    def _write(self, piece: Piece) -> None:
+        before = self._written
+        if piece.data is None:
+            for offset, length in _data_runs(self._fd, piece.offset, piece.offset + piece.length):
+                self._make_equal(_ZEROS[:length], offset)
+        else:
+            for at in range(0, piece.length, _STEP):
+                self._make_equal(bytes(piece.data[at : at + _STEP]), piece.offset + at)
+        self._kept += piece.length - (self._written - before)
+        self._advance(piece.offset + piece.length)
+
+    def _make_equal(self, wanted: bytes, offset: int) -> None:
+        """Have the target hold `wanted` at an offset; only the stretches that differ are written."""
+        found = os.pread(self._fd, len(wanted), offset)
+        if found == wanted:
+            return
+        start = None
+        for at in range(0, len(wanted), _GRAIN):
+            same = found[at : at + _GRAIN] == wanted[at : at + _GRAIN]
+            if same and start is not None:
+                self._pwrite(wanted[start:at], offset + start)
+                start = None
+            elif not same and start is None:
+                start = at
+        if start is not None:
+            self._pwrite(wanted[start:], offset + start)
+
+    def _pwrite(self, data: bytes, offset: int) -> None:
+        view = memoryview(data)
+        while view:
+            done = os.pwrite(self._fd, view, offset)
+            self._written += done
+            view, offset = view[done:], offset + done
+
+
+def _data_runs(fd: int, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Steps of up to 1 MiB within a stretch that may hold anything but zeros; holes of a file are left out."""
+    position = start
+    while position < end:
+        try:
+            position = os.lseek(fd, position, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:
+                return  # only a hole is left
+            if not stat.S_ISBLK(os.fstat(fd).st_mode):
+                raise
+        if position >= end:
+            return
+        length = min(_STEP - position % _STEP, end - position)
+        yield position, length
+        position += length

@@ -1,0 +1,115 @@
+"""Writing an image to a target: exactly its contents, only what differs, and never trusted when it is damaged."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.unit.agent.small_cosi import write_cosi
+
+from twinroot.agent.stream import Written, write_image
+from twinroot.errors import FormatError, HostError
+from twinroot.formats.cosi.reader import open_cosi
+from twinroot.units import KIB, MIB
+
+NOISE = random.Random(1).randbytes(3 * MIB)
+CONTENTS = {
+    "empty": b"",
+    "zeros": bytes(2 * MIB),
+    "noise": NOISE,
+    "mixed": bytes(MIB) + NOISE[: MIB + 4 * KIB] + bytes(700 * KIB) + b"end" + bytes(1021),
+    "one block": b"x" * 4096,
+}
+TARGETS: dict[str, Callable[[int], bytes]] = {
+    "hole": lambda size: b"",
+    "zeros": bytes,
+    "ones": lambda size: b"\xff" * size,
+}
+
+
+def deploy(cosi: Path, target: Path) -> Written:
+    with open_cosi(cosi) as file:
+        return write_image(file, file.metadata.images[0].image, target)
+
+
+@pytest.mark.parametrize("behind", [0, 5 * KIB])
+@pytest.mark.parametrize("before", TARGETS)
+@pytest.mark.parametrize("content", CONTENTS)
+def test_the_target_holds_the_contents_and_a_second_time_nothing_is_written(
+    tmp_path: Path, content: str, before: str, behind: int
+) -> None:
+    data = CONTENTS[content]
+    cosi, target = write_cosi(tmp_path / "a.cosi", data), tmp_path / "target"
+    target.write_bytes(TARGETS[before](len(data) + behind))
+    os.truncate(target, len(data) + behind)
+    rest = target.read_bytes()[len(data) :]
+    first = deploy(cosi, target)
+    assert first.written + first.kept == len(data)
+    assert target.read_bytes() == data + rest
+    assert deploy(cosi, target) == Written(0, len(data))
+
+
+def test_only_what_differs_is_written(tmp_path: Path) -> None:
+    cosi, target = write_cosi(tmp_path / "a.cosi", NOISE), tmp_path / "target"
+    changed = bytearray(NOISE)
+    changed[5] ^= 1
+    changed[2 * MIB + 70 * KIB] ^= 1
+    target.write_bytes(changed)
+    assert deploy(cosi, target) == Written(128 * KIB, len(NOISE) - 128 * KIB)
+    assert target.read_bytes() == NOISE
+
+
+def test_progress_comes_in_order_and_reaches_the_end(tmp_path: Path) -> None:
+    cosi, target = write_cosi(tmp_path / "a.cosi", CONTENTS["mixed"]), tmp_path / "target"
+    target.write_bytes(bytes(len(CONTENTS["mixed"])))
+    seen: list[int] = []
+    with open_cosi(cosi) as file:
+        write_image(file, file.metadata.images[0].image, target, advance=seen.append)
+    assert seen == sorted(seen)
+    assert seen[-1] == len(CONTENTS["mixed"])
+
+
+def test_a_target_that_is_too_small_is_not_touched(tmp_path: Path) -> None:
+    cosi, target = write_cosi(tmp_path / "a.cosi", NOISE), tmp_path / "target"
+    target.write_bytes(b"old" * 100)
+    with pytest.raises(FormatError, match=r"but .* has only 300"):
+        deploy(cosi, target)
+    assert target.read_bytes() == b"old" * 100
+
+
+def test_a_target_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(HostError, match="No such file"):
+        deploy(write_cosi(tmp_path / "a.cosi", b"x" * 4096), tmp_path / "absent")
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(0, 2**32), st.integers(1, 255))
+def test_any_flipped_byte_of_the_image_is_an_error(tmp_path: Path, place: int, flip: int) -> None:
+    data = CONTENTS["mixed"]
+    cosi, target = write_cosi(tmp_path / "a.cosi", data), tmp_path / "target"
+    with open_cosi(cosi) as file:
+        member = file.member(file.metadata.images[0].image)
+    damaged = bytearray(cosi.read_bytes())
+    damaged[member.data + place % member.size] ^= flip
+    cosi.write_bytes(damaged)
+    target.write_bytes(bytes(len(data)))
+    with pytest.raises(FormatError):
+        deploy(cosi, target)
+
+
+@pytest.mark.parametrize("left", [0, 1, 100, -1])
+def test_a_truncated_file_is_an_error(tmp_path: Path, left: int) -> None:
+    data = CONTENTS["mixed"]
+    cosi, target = write_cosi(tmp_path / "a.cosi", data), tmp_path / "target"
+    with open_cosi(cosi) as file:
+        member = file.member(file.metadata.images[0].image)
+    target.write_bytes(bytes(len(data)))
+    with open_cosi(cosi) as file:
+        os.truncate(cosi, member.data + left % member.size)
+        with pytest.raises(FormatError, match="cut off"):
+            write_image(file, file.metadata.images[0].image, target)
