@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 
 from twinroot.errors import FormatError, HostError, NoSpaceError
 from twinroot.formats.cosi.model import ImageFile
@@ -56,12 +57,11 @@ def write_image(
                 where=cosi.name,
                 hint="make the partition larger",
             )
-        writer = _Writer(fd, advance)
-        for piece in cosi.decompress(image):
-            writer.put(piece)
-        found = writer.finish()
+        with _Writer(fd, advance) as writer:
+            for piece in cosi.decompress(image):
+                writer.put(piece)
         os.fsync(fd)
-        return found
+        return writer.written
 
 
 @contextmanager
@@ -92,19 +92,28 @@ class _Writer:
         self._thread = threading.Thread(target=self._run, name="write", daemon=True)
         self._thread.start()
 
+    def __enter__(self) -> _Writer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Wait until everything is written; whatever happened, nobody writes to the descriptor any more then."""
+        self._pieces.put(None)
+        self._thread.join()
+        if self._failure and value is None:
+            raise self._failure
+
+    @property
+    def written(self) -> Written:
+        """What was done."""
+        return Written(self._written, self._kept)
+
     def put(self, piece: Piece) -> None:
         """Have a piece written; raises what an earlier one failed with."""
         self._pieces.put(piece)
         if self._failure:
             raise self._failure
-
-    def finish(self) -> Written:
-        """Wait until everything is written."""
-        self._pieces.put(None)
-        self._thread.join()
-        if self._failure:
-            raise self._failure
-        return Written(self._written, self._kept)
 
     def _run(self) -> None:
         while (piece := self._pieces.get()) is not None:
@@ -112,7 +121,7 @@ class _Writer:
                 continue  # whoever puts pieces must not wait for ever
             try:
                 self._write(piece)
-            except OSError as error:
+            except BaseException as error:
                 self._failure = error
 
     def _write(self, piece: Piece) -> None:

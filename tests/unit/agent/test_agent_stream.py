@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import random
+import resource
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -80,6 +82,20 @@ def test_a_target_that_is_too_small_is_not_touched(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match=r"but .* has only 300"):
         deploy(cosi, target)
     assert target.read_bytes() == b"old" * 100
+
+
+def test_a_write_that_fails_is_said_and_ends_the_writing(tmp_path: Path) -> None:
+    cosi, target = write_cosi(tmp_path / "a.cosi", NOISE), tmp_path / "target"
+    target.write_bytes(bytes(len(NOISE)))
+    before, (soft, hard) = threading.active_count(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (MIB, hard))
+    try:
+        with pytest.raises(HostError, match=r"target: File too large"):
+            deploy(cosi, target)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert threading.active_count() == before
+    assert deploy(cosi, target).written == len(NOISE) - MIB
 
 
 def test_a_target_that_is_not_there(tmp_path: Path) -> None:
