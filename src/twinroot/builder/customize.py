@@ -9,7 +9,9 @@ that only this process sees, so that whatever ends the run, nothing of it stays.
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -21,6 +23,7 @@ from twinroot.builder.build_directory import BuildDirectory, open_build_director
 from twinroot.builder.os_changes import change_os
 from twinroot.builder.partitions import make_partitions
 from twinroot.builder.request import CustomizeRequest
+from twinroot.customize.image_release import BuildStamp, build_time
 from twinroot.distro.distro import Distro, parse_os_release, recognise
 from twinroot.errors import InputError
 from twinroot.events import Emit, phase
@@ -48,6 +51,7 @@ class _Plan:
     distro: Distro
     disk: PlannedDisk
     identity: Identity
+    time: datetime
 
 
 def customize(request: CustomizeRequest, emit: Emit) -> None:
@@ -99,18 +103,19 @@ def _open_base(request: CustomizeRequest, scratch: Path, emit: Emit) -> _Plan:
     log.info("Base image: %s, %s, %s", release.get("PRETTY_NAME", distro.name), architecture, image.format)
     if distro.packages == "deb" and request.rpm_sources:
         raise InputError("--rpm-source cannot be used with a base image that is made of Debian packages")
-    identity = Identity(uuid4())
+    identity, time = Identity(uuid4()), build_time(os.environ, datetime.now(UTC))
     layout = request.config.layout
     if layout:
         planned = plan_new_disk(layout, request.config.config.storage.filesystems, identity)
     else:
         planned = plan_kept_disk(disk.table, facts.filesystems)
     planned.holding("/")
-    return _Plan(facts, distro, planned, identity)
+    return _Plan(facts, distro, planned, identity, time)
 
 
 def _change(request: CustomizeRequest, plan: _Plan, tree: Tree, build: BuildDirectory, emit: Emit) -> OsFacts:
-    packages = change_os(request, plan.disk, plan.distro, tree.root, build, emit)
+    stamp = BuildStamp(plan.time, plan.identity.image_id)
+    packages = change_os(request, plan.disk, plan.distro, tree.root, build, stamp, emit)
     return OsFacts(
         architecture=image_architecture(plan.facts),
         os_release=plan.facts.os_release,

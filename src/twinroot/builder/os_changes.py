@@ -12,9 +12,12 @@ from twinroot.builder.build_directory import BuildDirectory
 from twinroot.builder.request import CustomizeRequest
 from twinroot.config.image.file import ConfigFile
 from twinroot.config.image.os import Os
+from twinroot.customize.history import write_history
 from twinroot.customize.hostname import set_hostname
+from twinroot.customize.image_release import BuildStamp, write_release
 from twinroot.customize.initramfs import check_kernel, regenerate
-from twinroot.customize.packages import PackageWork, apply_packages, list_installed
+from twinroot.customize.modules import apply_modules
+from twinroot.customize.packages import PackageWork, apply_packages, list_installed, remove_package_manager
 from twinroot.customize.services import apply_services
 from twinroot.distro.distro import Distro
 from twinroot.distro.packages import InstalledPackage, PackageSources
@@ -39,6 +42,7 @@ class _Work:
     disk: PlannedDisk
     distro: Distro
     build: BuildDirectory
+    stamp: BuildStamp
     emit: Emit
 
     @property
@@ -53,11 +57,17 @@ class _Work:
 
 
 def change_os(
-    request: CustomizeRequest, disk: PlannedDisk, distro: Distro, root: Path, build: BuildDirectory, emit: Emit
+    request: CustomizeRequest,
+    disk: PlannedDisk,
+    distro: Distro,
+    root: Path,
+    build: BuildDirectory,
+    stamp: BuildStamp,
+    emit: Emit,
 ) -> list[InstalledPackage]:
     """Apply the config to the tree; returns what is installed afterwards."""
     with open_chroot(root, disk_links=grub_probe.disk_links(disk)) as chroot:
-        work = _Work(chroot, request, disk, distro, build, emit)
+        work = _Work(chroot, request, disk, distro, build, stamp, emit)
         for step in tree_steps(request.config):
             if step.action not in _CARRY_OUT:
                 raise InternalError(f"nobody carries out the step '{step.action}'")
@@ -85,6 +95,19 @@ def _services(work: _Work, step: Step) -> None:
     apply_services(work.chroot, (work.file(step).config.os or Os()).services)
 
 
+def _modules(work: _Work, step: Step) -> None:
+    apply_modules(work.chroot.root, (work.file(step).config.os or Os()).modules)
+
+
+def _release(work: _Work, _step: Step) -> None:
+    write_release(work.chroot.root, work.stamp)
+
+
+def _history(work: _Work, _step: Step) -> None:
+    # Of a chain only the file that was asked for is recorded.
+    write_history(work.chroot.root, work.request.config.files[-1], work.stamp)
+
+
 def _boot_loader(work: _Work, _step: Step) -> None:
     arguments = work.os.kernel_command_line.extra_command_line
     with phase(work.emit, "boot", "Resetting the boot loader", unit="step"):
@@ -102,6 +125,12 @@ def _initramfs(work: _Work, _step: Step) -> None:
         regenerate(work.chroot, work.distro, _ignore)
 
 
+def _remove_package_manager(work: _Work, _step: Step) -> None:
+    places = PackageWork(work.build.cache, work.build.scratch)
+    with phase(work.emit, "package-manager", "Removing the package manager", unit="step"):
+        remove_package_manager(work.chroot, work.distro, places, _ignore)
+
+
 def _kernel_check(work: _Work, _step: Step) -> None:
     check_kernel(work.chroot)
 
@@ -111,9 +140,13 @@ _CARRY_OUT: dict[Action, Callable[[_Work, Step], None]] = {
     Action.PACKAGES: _packages,
     Action.HOSTNAME: _hostname,
     Action.SERVICES: _services,
+    Action.MODULES: _modules,
+    Action.RELEASE: _release,
+    Action.HISTORY: _history,
     Action.BOOT_LOADER: _boot_loader,
     Action.KERNEL_ARGUMENTS: _kernel_arguments,
     Action.INITRAMFS: _initramfs,
+    Action.REMOVE_PACKAGE_MANAGER: _remove_package_manager,
     Action.KERNEL_CHECK: _kernel_check,
 }
 
