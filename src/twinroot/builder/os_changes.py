@@ -7,17 +7,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from twinroot.boot import grub, grub_probe
+from twinroot.boot import grub, grub_probe, kernel_arguments
 from twinroot.builder.build_directory import BuildDirectory
 from twinroot.builder.request import CustomizeRequest
 from twinroot.config.image.file import ConfigFile
 from twinroot.config.image.os import Os
+from twinroot.config.image.selinux import SelinuxMode
 from twinroot.customize.history import write_history
 from twinroot.customize.hostname import set_hostname
 from twinroot.customize.image_release import BuildStamp, write_release
 from twinroot.customize.initramfs import check_kernel, regenerate
 from twinroot.customize.modules import apply_modules
 from twinroot.customize.packages import PackageWork, apply_packages, list_installed, remove_package_manager
+from twinroot.customize.selinux import ARGUMENT_NAMES, current_mode, mode_arguments, write_mode
+from twinroot.customize.selinux_labels import check_labels, set_labels
 from twinroot.customize.services import apply_services
 from twinroot.distro.distro import Distro
 from twinroot.distro.packages import InstalledPackage, PackageSources
@@ -49,6 +52,11 @@ class _Work:
     def os(self) -> Os:
         """The merged `os` section."""
         return self.request.config.config.os or Os()
+
+    def selinux_mode(self) -> SelinuxMode:
+        """The SELinux mode that the tree has now."""
+        arguments = kernel_arguments.current_arguments(self.chroot.root, self.distro.grub)
+        return current_mode(self.chroot.root, arguments, self.distro)
 
     def file(self, step: Step) -> ConfigFile:
         """The file whose section a step carries out."""
@@ -111,13 +119,37 @@ def _history(work: _Work, _step: Step) -> None:
 def _boot_loader(work: _Work, _step: Step) -> None:
     arguments = work.os.kernel_command_line.extra_command_line
     with phase(work.emit, "boot", "Resetting the boot loader", unit="step"):
-        grub.hard_reset(work.chroot, work.disk, work.distro.grub, arguments)
+        # What the command line said of SELinux stays, unless the config says otherwise.
+        mode = work.os.selinux.mode or work.selinux_mode()
+        every = mode_arguments(mode) if work.os.selinux.mode or mode != "disabled" else ()
+        grub.hard_reset(work.chroot, work.disk, work.distro.grub, grub.Arguments(every, arguments))
 
 
 def _kernel_arguments(work: _Work, _step: Step) -> None:
     arguments = work.os.kernel_command_line.extra_command_line
     with phase(work.emit, "boot", "Adding kernel arguments", unit="step"):
-        grub.add_arguments(work.chroot, work.disk, work.distro.grub, arguments)
+        kernel_arguments.add_arguments(work.chroot, work.disk, work.distro.grub, arguments)
+
+
+def _selinux(work: _Work, _step: Step) -> None:
+    mode = work.os.selinux.mode
+    assert mode is not None
+    write_mode(work.chroot.root, mode, work.distro)
+    # A hard reset has written the arguments already.
+    if not work.os.bootloader.reset_type:
+        arguments = mode_arguments(mode)
+        with phase(work.emit, "selinux", f"Setting SELinux to {mode}", unit="step"):
+            kernel_arguments.replace_arguments(work.chroot, work.disk, work.distro.grub, ARGUMENT_NAMES, arguments)
+    if mode != "disabled":
+        # Before the long steps, not after them.
+        check_labels(work.chroot, work.distro)
+
+
+def _relabel(work: _Work, _step: Step) -> None:
+    if work.selinux_mode() != "disabled":
+        check_labels(work.chroot, work.distro)
+        with phase(work.emit, "labels", "Setting SELinux labels", unit="step"):
+            set_labels(work.chroot, work.disk)
 
 
 def _initramfs(work: _Work, _step: Step) -> None:
@@ -145,8 +177,10 @@ _CARRY_OUT: dict[Action, Callable[[_Work, Step], None]] = {
     Action.HISTORY: _history,
     Action.BOOT_LOADER: _boot_loader,
     Action.KERNEL_ARGUMENTS: _kernel_arguments,
+    Action.SELINUX: _selinux,
     Action.INITRAMFS: _initramfs,
     Action.REMOVE_PACKAGE_MANAGER: _remove_package_manager,
+    Action.RELABEL: _relabel,
     Action.KERNEL_CHECK: _kernel_check,
 }
 

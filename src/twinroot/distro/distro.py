@@ -52,6 +52,11 @@ class GrubFacts:
     sources_snippets: bool
     default_command_line: tuple[str, ...] = ()
 
+    @property
+    def config(self) -> str:
+        """The path of grub.cfg."""
+        return f"{self.directory}/grub.cfg"
+
 
 @dataclass(frozen=True)
 class PackageManagerFacts:

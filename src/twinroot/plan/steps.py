@@ -107,8 +107,9 @@ def tree_steps(loaded: LoadedConfig) -> tuple[Step, ...]:
         steps.append(Step(Action.UKI, f"Prepare unified kernel images ({wanted.uki.mode or 'create'})"))
     if wanted.packages.remove_package_manager:
         steps.append(Step(Action.REMOVE_PACKAGE_MANAGER, "Remove the package manager"))
-    if wanted.selinux.mode and wanted.selinux.mode != "disabled":
-        steps.append(Step(Action.RELABEL, "Set SELinux labels"))
+    if wanted.selinux.mode != "disabled":
+        where = "" if wanted.selinux.mode else ", if the image uses SELinux"
+        steps.append(Step(Action.RELABEL, f"Set SELinux labels{where}"))
     steps += _for_each_file(loaded.files, _final_scripts)
     steps.append(Step(Action.KERNEL_CHECK, "Check that a kernel is installed"))
     return tuple(steps)

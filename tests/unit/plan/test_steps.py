@@ -44,6 +44,7 @@ output:
   artifacts: {path: out, items: [ukis, shim]}
   selinuxPolicyPath: policy
 """
+LAST = [Action.RELABEL, Action.KERNEL_CHECK]
 ENDS = Ends("base.vhdx", "out.raw", "raw")
 
 
@@ -101,12 +102,17 @@ def test_everything_in_its_order(tmp_path: Path) -> None:
 )
 def test_only_what_is_asked_for(tmp_path: Path, text: str, actions: list[Action]) -> None:
     steps = tree_steps(loaded(tmp_path, text))
-    assert [step.action for step in steps] == [Action.RELEASE, Action.HISTORY, *actions, Action.KERNEL_CHECK]
+    assert [step.action for step in steps] == [
+        Action.RELEASE,
+        Action.HISTORY,
+        *actions,
+        *LAST[Action.SELINUX in actions :],
+    ]
 
 
 def test_no_history(tmp_path: Path) -> None:
     steps = tree_steps(loaded(tmp_path, "os: {imageHistory: none}"))
-    assert [step.action for step in steps] == [Action.RELEASE, Action.KERNEL_CHECK]
+    assert [step.action for step in steps] == [Action.RELEASE, *LAST]
 
 
 def test_a_chain_is_carried_out_file_by_file(tmp_path: Path) -> None:
@@ -117,7 +123,7 @@ def test_a_chain_is_carried_out_file_by_file(tmp_path: Path) -> None:
         "os: {packages: {remove: [a]}, users: [{name: u}], groups: [{name: h}], services: {disable: [s]}}",
         base=base,
     )
-    assert tree_steps(config)[:-3] == (
+    assert tree_steps(config)[:-4] == (
         Step(Action.PACKAGES, "Change packages", ("install: a",), 0),
         Step(Action.PACKAGES, "Change packages", ("remove: a",), 1),
         Step(Action.GROUPS, "Create groups: g", (), 0),
