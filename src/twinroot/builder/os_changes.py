@@ -18,9 +18,10 @@ from twinroot.customize.hostname import set_hostname
 from twinroot.customize.image_release import BuildStamp, write_release
 from twinroot.customize.initramfs import check_kernel, regenerate
 from twinroot.customize.modules import apply_modules
+from twinroot.customize.overlays import apply_overlays, label_rules
 from twinroot.customize.packages import PackageWork, apply_packages, list_installed, remove_package_manager
 from twinroot.customize.selinux import ARGUMENT_NAMES, current_mode, mode_arguments, write_mode
-from twinroot.customize.selinux_labels import check_labels, set_labels
+from twinroot.customize.selinux_labels import add_rules, check_labels, set_labels
 from twinroot.customize.services import apply_services
 from twinroot.distro.distro import Distro
 from twinroot.distro.packages import InstalledPackage, PackageSources
@@ -145,6 +146,13 @@ def _selinux(work: _Work, _step: Step) -> None:
         check_labels(work.chroot, work.distro)
 
 
+def _overlays(work: _Work, step: Step) -> None:
+    overlays = (work.file(step).config.os or Os()).overlays or ()
+    apply_overlays(work.chroot.root, overlays, work.distro)
+    if work.selinux_mode() != "disabled":
+        add_rules(work.chroot.root, *label_rules(overlays))
+
+
 def _relabel(work: _Work, _step: Step) -> None:
     if work.selinux_mode() != "disabled":
         check_labels(work.chroot, work.distro)
@@ -178,6 +186,7 @@ _CARRY_OUT: dict[Action, Callable[[_Work, Step], None]] = {
     Action.BOOT_LOADER: _boot_loader,
     Action.KERNEL_ARGUMENTS: _kernel_arguments,
     Action.SELINUX: _selinux,
+    Action.OVERLAYS: _overlays,
     Action.INITRAMFS: _initramfs,
     Action.REMOVE_PACKAGE_MANAGER: _remove_package_manager,
     Action.RELABEL: _relabel,

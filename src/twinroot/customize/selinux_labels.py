@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -44,6 +44,26 @@ def check_labels(chroot: Chroot, distro: Distro) -> None:
             hint="add policycoreutils to os.packages.install",
         )
     _check_host(chroot.root)
+
+
+def add_rules(root: Path, subs: Sequence[str], local: Sequence[str]) -> None:
+    """Add lines to the policy's equal directories and to its local rules, as semanage-fcontext(8) would.
+
+    The policy's store has the local rules too, from which semanage would make them anew.
+    """
+    policy = policy_name(root)
+    contexts, store = f"/etc/selinux/{policy}/contexts/files", f"/var/lib/selinux/{policy}/active"
+    places = {f"{contexts}/file_contexts.subs": subs, f"{contexts}/file_contexts.local": local}
+    if resolve_inside(root, store).is_dir():
+        places[f"{store}/file_contexts.local"] = local
+    for path, lines in places.items():
+        present = read_text(root, path) or ""
+        new = [line for line in lines if line not in present.splitlines()]
+        if new:
+            head = present if present.endswith("\n") or not present else f"{present}\n"
+            place_file(root, path, head + "".join(f"{line}\n" for line in new), follow=True)
+    # The compiled form of the rules as they were would win over them.
+    remove_inside(root, f"{contexts}/file_contexts.local.bin")
 
 
 def set_labels(chroot: Chroot, disk: PlannedDisk) -> None:
@@ -94,7 +114,7 @@ def _check_device(view: Path, path: str) -> None:
     device = view.lstat().st_dev
     for directory, _, names in os.walk(view):
         for name in names:
-            if os.lstat(os.path.join(directory, name)).st_dev != device:
+            if Path(directory, name).lstat().st_dev != device:
                 raise HostError(
                     f"os.selinux: files of {path} cannot be given labels, as the build directory's file system and the "
                     "image's are of kinds that do not go together",

@@ -16,7 +16,6 @@ from twinroot.errors import CommandError
 from twinroot.interrupts import held
 from twinroot.tools.run import run, start, stop
 
-
 # overlayfs waits for the disk with every file it copies up, unless told that the changes are not for keeping: ours live
 # as long as the run. Eight times as fast where every file gets an SELinux label.
 _VOLATILE_SINCE = (5, 10)

@@ -60,7 +60,8 @@ def test_everything_in_its_order(tmp_path: Path) -> None:
     assert [step.action for step in steps] == [
         Action.OPEN, Action.LAYOUT, Action.FSTAB, Action.PACKAGES, Action.HOSTNAME, Action.GROUPS, Action.USERS,
         Action.DIRECTORIES, Action.FILES, Action.SERVICES, Action.MODULES, Action.RELEASE, Action.HISTORY,
-        Action.BOOT_LOADER, Action.SELINUX, Action.OVERLAYS, Action.VERITY, Action.INITRAMFS, Action.POST_SCRIPTS, Action.UKI,
+        Action.BOOT_LOADER, Action.SELINUX, Action.OVERLAYS, Action.VERITY, Action.INITRAMFS, Action.POST_SCRIPTS,
+        Action.UKI,
         Action.REMOVE_PACKAGE_MANAGER, Action.RELABEL, Action.FINAL_SCRIPTS, Action.KERNEL_CHECK, Action.FILESYSTEMS,
         Action.VERITY_HASHES, Action.BUILD_UKIS, Action.ARTIFACTS, Action.SELINUX_POLICY, Action.OUTPUT,
     ]  # fmt: skip
