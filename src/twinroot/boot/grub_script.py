@@ -7,12 +7,13 @@ changes is touched, everything else stays as it is, byte by byte.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from twinroot.boot.command_line import KERNEL_OPTIONS, argument_name, unquoted
 
 _LINUX = ("linux", "linux16", "linuxefi")
+_DEFAULT_OPTIONS = "kernelopts="
 _KEYWORDS = ("then", "else", "do", "if", "elif")
 _RECOVERY = re.compile(r"\b(recovery|rescue)\b", re.IGNORECASE)
 _SAFE = re.compile(r"[A-Za-z0-9_./:,=+@%^~-]+")
@@ -96,13 +97,25 @@ def replace_arguments(text: str, names: Sequence[str], arguments: Sequence[str])
     return _spliced(text, edits)
 
 
-def default_options(text: str) -> tuple[int, int] | None:
-    """Where the value stands that a script sets `kernelopts` to, for kernels whose entries name no options."""
+def default_options(text: str) -> str | None:
+    """What a script sets `kernelopts` to, for kernels whose entry files name no options; None where it does not."""
+    word = _default_options(text)
+    return word.value.removeprefix(_DEFAULT_OPTIONS) if word else None
+
+
+def edit_default_options(text: str, edit: Callable[[str], str]) -> str:
+    """The script with another value for `kernelopts`, where it sets one."""
+    word = _default_options(text)
+    if word is None:
+        return text
+    value = re.sub(r'(["\\])', r"\\\1", edit(word.value.removeprefix(_DEFAULT_OPTIONS)))
+    return f'{text[: word.start]}{_DEFAULT_OPTIONS}"{value}"{text[word.end :]}'
+
+
+def _default_options(text: str) -> Word | None:
     for words in _commands(text):
-        if len(words) == 2 and words[0].value == "set" and words[1].value.startswith("kernelopts="):
-            start = words[1].start + len("kernelopts=")
-            quoted = text[start : start + 1] in ("'", '"')
-            return start + quoted, words[1].end - quoted
+        if len(words) == 2 and words[0].value == "set" and words[1].value.startswith(_DEFAULT_OPTIONS):
+            return words[1]
     return None
 
 

@@ -80,8 +80,7 @@ def current_arguments(root: Path, facts: GrubFacts) -> list[str]:
         if not line.recovery:
             return [word.value for word in line.arguments]
     if grub_script.uses_entry_files(text):
-        place = grub_script.default_options(text)
-        default = text[place[0] : place[1]] if place else ""
+        default = grub_script.default_options(text) or ""
         for name, entry in read_entries(root).items():
             if not entry_file.is_recovery(name, entry):
                 options = entry_file.options(entry)
@@ -106,7 +105,7 @@ def _apply(chroot: Chroot, disk: PlannedDisk, facts: GrubFacts, change: _Change)
         _edit_script(chroot.root, facts, text, entries, change)
     for path, now in read_entries(chroot.root).items() if entries else ():
         # An entry without options uses those that grub.cfg gives as the default.
-        if entry_file.options(now) is None and grub_script.default_options(text):
+        if entry_file.options(now) is None and grub_script.default_options(text) is not None:
             continue
         if change.rescue or not entry_file.is_recovery(path, now):
             place_file(chroot.root, path, change.entry(entries.get(path, now), now), follow=True)
@@ -115,9 +114,8 @@ def _apply(chroot: Chroot, disk: PlannedDisk, facts: GrubFacts, change: _Change)
 
 def _edit_script(root: Path, facts: GrubFacts, text: str, entries: dict[str, str], change: _Change) -> None:
     changed = change.script(text)
-    place = grub_script.default_options(changed)
-    if place and entries:
-        changed = changed[: place[0]] + change.line(changed[place[0] : place[1]]) + changed[place[1] :]
+    if entries:
+        changed = grub_script.edit_default_options(changed, change.line)
     if not entries and not grub_script.kernel_lines(text):
         raise InputError(
             f"{facts.config} of the base image loads no kernel that twinroot could find, so no kernel argument can be "

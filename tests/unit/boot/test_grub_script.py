@@ -7,6 +7,7 @@ import pytest
 from twinroot.boot.grub_script import (
     append_arguments,
     default_options,
+    edit_default_options,
     kernel_lines,
     replace_arguments,
     uses_entry_files,
@@ -128,5 +129,12 @@ def test_entry_files(text: str, expected: bool) -> None:
     ],
 )
 def test_options_for_entries_without_any(text: str, expected: str | None) -> None:
-    place = default_options(text)
-    assert (text[place[0] : place[1]] if place else None) == expected
+    assert default_options(text) == expected
+
+
+def test_options_for_entries_are_edited_in_their_quotes() -> None:
+    text = "load_video; set kernelopts='a b'\nblscfg\n"
+    changed = edit_default_options(text, lambda line: f'{line} c="d e"')
+    assert changed == 'load_video; set kernelopts="a b c=\\"d e\\""\nblscfg\n'
+    assert default_options(changed) == 'a b c="d e"'
+    assert edit_default_options("blscfg\n", str.upper) == "blscfg\n"
