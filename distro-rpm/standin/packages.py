@@ -27,7 +27,7 @@ WANTED = _words(
     "tar gzip zstd xz-utils unzip cpio file less jq bc rpm dnf ca-certificates curl sudo vim lsof python3",
     "squashfs-tools sqlite3 iproute2 iputils-ping iptables netplan.io openssh-client openssh-server",
     "auditd tpm2-tools mdadm cryptsetup-bin dmsetup e2fsprogs xfsprogs btrfs-progs dosfstools fdisk gdisk",
-    "parted",
+    "parted selinux-policy-default policycoreutils selinux-utils",
 )
 
 # Debian's own machinery, which an RPM system does not have.
@@ -67,6 +67,8 @@ RENAMED: Mapping[str, str] = {
     "procps": "procps-ng",
     "python3-minimal": "python3",
     "python3": "python3",
+    "selinux-policy-default": "selinux-policy",
+    "selinux-utils": "libselinux-utils",
     "sqlite3": "sqlite",
     "systemd": "systemd",
     "systemd-sysv": "systemd",
@@ -152,6 +154,10 @@ PLACED: tuple[tuple[str, str], ...] = (
     ("/var/log/apt*", DROP),
     ("/var/log/runit*", DROP),
     ("/run/*", DROP),
+    # Compiled by the maintainer script: the policy, its store, and what says which policy is used.
+    ("/etc/selinux/config", "selinux-policy"),
+    ("/etc/selinux/default*", "selinux-policy"),
+    ("/var/lib/selinux*", "selinux-policy"),
     ("/etc/audit/audit.rules", "audit"),
     ("/etc/ca-certificates.conf", "ca-certificates"),
     ("/etc/ssl/certs/*", "ca-certificates"),

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from twinroot.base.fstab import FstabEntry, mount_problem, parse_fstab
+from twinroot.base.fstab import mount_problem, parse_fstab
 from twinroot.base.image import RawDisk
 from twinroot.errors import InputError
 from twinroot.plan.disk import EXT_TYPES
 from twinroot.plan.facts import BaseFilesystem
+from twinroot.storage.fstab import FstabEntry
 from twinroot.tools import blkid, e2fsprogs, fat
 from twinroot.tools.e2fsprogs import Location
 

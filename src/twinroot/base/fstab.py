@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+
+from twinroot.storage.fstab import FstabEntry, fstab_entries
 
 # What is no partition of the image: nothing of it can be rebuilt, and none of it makes an image unusable.
 _MEMORY = {"tmpfs", "ramfs", "devtmpfs", "proc", "sysfs", "devpts", "hugetlbfs", "debugfs", "tracefs", "securityfs"}
@@ -14,16 +16,6 @@ _IGNORED_TYPES = _MEMORY | _NETWORK | {"swap", "overlay", "bind", "none", "iso96
 _DATA_DISKS = ("/dev/disk/azure/", "/dev/disk/cloud/azure_")
 
 
-@dataclass(frozen=True)
-class FstabEntry:
-    """One mount: `source` as written, `options` as one string."""
-
-    source: str
-    mount_point: str
-    type: str
-    options: str
-
-
 def parse_fstab(text: str) -> list[FstabEntry]:
     """The entries that mount a partition of the image, in file order.
 
@@ -31,18 +23,13 @@ def parse_fstab(text: str) -> list[FstabEntry]:
     `noauto` entries.
     """
     entries = []
-    for line in text.splitlines():
-        fields = line.split()
-        if len(fields) < 3 or fields[0].startswith("#"):
+    for entry in fstab_entries(text):
+        words = set(entry.options.split(","))
+        if entry.type in _IGNORED_TYPES or {"bind", "rbind", "noauto", "_netdev"} & words:
             continue
-        source, mount_point, fs_type = (_unescape(field) for field in fields[:3])
-        options = fields[3] if len(fields) > 3 else "defaults"
-        words = options.split(",")
-        if fs_type in _IGNORED_TYPES or {"bind", "rbind", "noauto", "_netdev"} & set(words):
+        if entry.type.startswith("fuse.") or entry.source.startswith(_DATA_DISKS):
             continue
-        if fs_type.startswith("fuse.") or source.startswith(_DATA_DISKS):
-            continue
-        entries.append(FstabEntry(source, re.sub(r"(?<=.)/+$", "", mount_point), fs_type, options))
+        entries.append(replace(entry, mount_point=re.sub(r"(?<=.)/+$", "", entry.mount_point)))
     return entries
 
 
@@ -57,8 +44,3 @@ def mount_problem(entries: Sequence[FstabEntry]) -> str | None:
             return f"/etc/fstab uses the mount point {point} twice"
         seen.add(point)
     return None
-
-
-def _unescape(field: str) -> str:
-    """fstab(5) writes white space and some other characters as octal escapes."""
-    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)

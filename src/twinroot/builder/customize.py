@@ -9,8 +9,10 @@ that only this process sees, so that whatever ends the run, nothing of it stays.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -18,11 +20,13 @@ from twinroot.base.architecture import image_architecture
 from twinroot.base.facts import BaseFacts, read_facts
 from twinroot.base.image import open_raw, probe
 from twinroot.base.tree import Tree, assemble
+from twinroot.boot import grub_probe
 from twinroot.builder.build_directory import BuildDirectory, open_build_directory
-from twinroot.builder.os_changes import change_os
+from twinroot.builder.os_changes import OsWork, change_os
 from twinroot.builder.partitions import make_partitions
 from twinroot.builder.request import CustomizeRequest
 from twinroot.builder.step_cache import StepCache
+from twinroot.customize.image_release import BuildStamp, build_time
 from twinroot.distro.distro import Distro, parse_os_release, recognise
 from twinroot.errors import InputError
 from twinroot.events import Emit, phase
@@ -33,6 +37,7 @@ from twinroot.output.write import write_output
 from twinroot.plan.disk import PlannedDisk, plan_kept_disk, plan_new_disk
 from twinroot.plan.identity import Identity
 from twinroot.plan.steps import Step, tree_steps
+from twinroot.sandbox.chroot import open_chroot
 from twinroot.sandbox.mounts import Mounts
 from twinroot.sandbox.namespace import isolate
 from twinroot.tools.run import require
@@ -51,6 +56,7 @@ class _Plan:
     distro: Distro
     disk: PlannedDisk
     identity: Identity
+    time: datetime
 
 
 def customize(request: CustomizeRequest, emit: Emit) -> None:
@@ -104,14 +110,14 @@ def _open_base(request: CustomizeRequest, scratch: Path, emit: Emit) -> _Plan:
     log.info("Base image: %s, %s, %s", release.get("PRETTY_NAME", distro.name), architecture, image.format)
     if distro.packages == "deb" and request.rpm_sources:
         raise InputError("--rpm-source cannot be used with a base image that is made of Debian packages")
-    identity = Identity(uuid4())
+    identity, time = Identity(uuid4()), build_time(os.environ, datetime.now(UTC))
     layout = request.config.layout
     if layout:
         planned = plan_new_disk(layout, request.config.config.storage.filesystems, identity)
     else:
         planned = plan_kept_disk(disk.table, facts.filesystems)
     planned.holding("/")
-    return _Plan(facts, distro, planned, identity)
+    return _Plan(facts, distro, planned, identity, time)
 
 
 def _restore(
@@ -133,9 +139,10 @@ def _change(
         if cache:
             cache.keep(index, build.scratch)
 
-    packages = change_os(
-        request, plan.disk, plan.distro, tree.root, build, emit, steps=steps, done=done, after_step=keep
-    )
+    stamp = BuildStamp(plan.time, plan.identity.image_id)
+    with open_chroot(tree.root, disk_links=grub_probe.disk_links(plan.disk)) as chroot:
+        work = OsWork(chroot, request, plan.disk, plan.distro, build, stamp, emit)
+        packages = change_os(work, steps, done=done, after_step=keep)
     return OsFacts(
         architecture=image_architecture(plan.facts),
         os_release=plan.facts.os_release,

@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
-from twinroot.boot import grub, grub_probe
+from twinroot.boot import grub, kernel_arguments
 from twinroot.builder.build_directory import BuildDirectory
 from twinroot.builder.request import CustomizeRequest
 from twinroot.config.image.file import ConfigFile
 from twinroot.config.image.os import Os
+from twinroot.config.image.selinux import SelinuxMode
+from twinroot.customize.history import write_history
 from twinroot.customize.hostname import set_hostname
+from twinroot.customize.image_release import BuildStamp, write_release
 from twinroot.customize.initramfs import check_kernel, regenerate
-from twinroot.customize.packages import PackageWork, apply_packages, list_installed
+from twinroot.customize.modules import apply_modules
+from twinroot.customize.overlays import apply_overlays, label_rules
+from twinroot.customize.packages import PackageWork, apply_packages, list_installed, remove_package_manager
+from twinroot.customize.selinux import ARGUMENT_NAMES, current_mode, mode_arguments, write_mode
+from twinroot.customize.selinux_labels import add_rules, check_labels, set_labels
 from twinroot.customize.services import apply_services
 from twinroot.distro.distro import Distro
 from twinroot.distro.packages import InstalledPackage, PackageSources
 from twinroot.errors import InternalError
 from twinroot.events import Emit, phase
-from twinroot.plan.content_ids import IDENTITY_STEPS
+from twinroot.plan.content_ids import to_repeat
 from twinroot.plan.disk import PlannedDisk
 from twinroot.plan.steps import Action, Step
-from twinroot.sandbox.chroot import Chroot, open_chroot
+from twinroot.sandbox.chroot import Chroot
 from twinroot.sandbox.paths import place_file
 from twinroot.storage import fstab
 
@@ -32,20 +38,27 @@ _COUNT = re.compile(r"\b(\d+)/(\d+)\s*$")
 
 
 @dataclass(frozen=True)
-class _Work:
-    """What steps work on."""
+class OsWork:
+    """What steps work on. `again` says that the tree has this step of another image behind it."""
 
     chroot: Chroot
     request: CustomizeRequest
     disk: PlannedDisk
     distro: Distro
     build: BuildDirectory
+    stamp: BuildStamp
     emit: Emit
+    again: bool = False
 
     @property
     def os(self) -> Os:
         """The merged `os` section."""
         return self.request.config.config.os or Os()
+
+    def selinux_mode(self) -> SelinuxMode:
+        """The SELinux mode that the tree has now."""
+        arguments = kernel_arguments.current_arguments(self.chroot.root, self.distro.grub)
+        return current_mode(self.chroot.root, arguments, self.distro)
 
     def file(self, step: Step) -> ConfigFile:
         """The file whose section a step carries out."""
@@ -54,30 +67,29 @@ class _Work:
 
 
 def change_os(
-    request: CustomizeRequest, disk: PlannedDisk, distro: Distro, root: Path, build: BuildDirectory, emit: Emit,
-    *, steps: Sequence[Step], done: int = 0, after_step: Callable[[int], None] = lambda _index: None,
-) -> list[InstalledPackage]:  # fmt: skip
+    work: OsWork, steps: Sequence[Step], *, done: int = 0, after_step: Callable[[int], None] = lambda _index: None
+) -> list[InstalledPackage]:
     """Carry out steps on the tree; returns what is installed afterwards.
 
-    The tree has `done` steps behind it, with the identifiers of another image. `after_step` hears of each later one.
+    The tree has `done` steps behind it, carried out for another image, whose identifiers it holds. `after_step` hears
+    of each later one.
     """
-    with open_chroot(root, disk_links=grub_probe.disk_links(disk)) as chroot:
-        work = _Work(chroot, request, disk, distro, build, emit)
-        for index, step in enumerate(steps):
+    repeated = to_repeat(steps[:done])
+    for index, step in enumerate(steps):
+        if index >= done or index in repeated:
             if step.action not in _CARRY_OUT:
                 raise InternalError(f"nobody carries out the step '{step.action}'")
-            if index >= done or step.action in IDENTITY_STEPS:
-                _CARRY_OUT[step.action](work, step)
-            if index >= done:
-                after_step(index)
-        return list_installed(chroot, distro)
+            _CARRY_OUT[step.action](replace(work, again=index < done), step)
+        if index >= done:
+            after_step(index)
+    return list_installed(work.chroot, work.distro)
 
 
-def _fstab(work: _Work, _step: Step) -> None:
+def _fstab(work: OsWork, _step: Step) -> None:
     place_file(work.chroot.root, "/etc/fstab", fstab.render(work.disk))
 
 
-def _packages(work: _Work, step: Step) -> None:
+def _packages(work: OsWork, step: Step) -> None:
     sources = PackageSources(work.request.rpm_sources, work.request.base_repositories)
     places = PackageWork(work.build.cache, work.build.scratch)
     changes = work.file(step).packages
@@ -85,43 +97,100 @@ def _packages(work: _Work, step: Step) -> None:
         apply_packages(work.chroot, work.distro, changes, sources, places, _counter(advance))
 
 
-def _hostname(work: _Work, _step: Step) -> None:
+def _hostname(work: OsWork, _step: Step) -> None:
     set_hostname(work.chroot.root, work.os.hostname or "")
 
 
-def _services(work: _Work, step: Step) -> None:
+def _services(work: OsWork, step: Step) -> None:
     apply_services(work.chroot, (work.file(step).config.os or Os()).services)
 
 
-def _boot_loader(work: _Work, _step: Step) -> None:
+def _modules(work: OsWork, step: Step) -> None:
+    apply_modules(work.chroot.root, (work.file(step).config.os or Os()).modules)
+
+
+def _release(work: OsWork, _step: Step) -> None:
+    write_release(work.chroot.root, work.stamp)
+
+
+def _history(work: OsWork, _step: Step) -> None:
+    # Of a chain only the file that was asked for is recorded.
+    write_history(work.chroot.root, work.request.config.files[-1], work.stamp, replace_last=work.again)
+
+
+def _boot_loader(work: OsWork, _step: Step) -> None:
     arguments = work.os.kernel_command_line.extra_command_line
     with phase(work.emit, "boot", "Resetting the boot loader", unit="step"):
-        grub.hard_reset(work.chroot, work.disk, work.distro.grub, arguments)
+        # What the command line said of SELinux stays, unless the config says otherwise.
+        mode = work.os.selinux.mode or work.selinux_mode()
+        every = mode_arguments(mode) if work.os.selinux.mode or mode != "disabled" else ()
+        grub.hard_reset(work.chroot, work.disk, work.distro.grub, grub.Arguments(every, arguments))
 
 
-def _kernel_arguments(work: _Work, _step: Step) -> None:
+def _kernel_arguments(work: OsWork, _step: Step) -> None:
     arguments = work.os.kernel_command_line.extra_command_line
     with phase(work.emit, "boot", "Adding kernel arguments", unit="step"):
-        grub.add_arguments(work.chroot, work.disk, work.distro.grub, arguments)
+        kernel_arguments.add_arguments(work.chroot, work.disk, work.distro.grub, arguments)
 
 
-def _initramfs(work: _Work, _step: Step) -> None:
+def _selinux(work: OsWork, _step: Step) -> None:
+    mode = work.os.selinux.mode
+    assert mode is not None
+    write_mode(work.chroot.root, mode, work.distro)
+    # A hard reset has written the arguments already.
+    if not work.os.bootloader.reset_type:
+        arguments = mode_arguments(mode)
+        with phase(work.emit, "selinux", f"Setting SELinux to {mode}", unit="step"):
+            kernel_arguments.replace_arguments(work.chroot, work.disk, work.distro.grub, ARGUMENT_NAMES, arguments)
+    if mode != "disabled":
+        # Before the long steps, not after them.
+        check_labels(work.chroot, work.distro)
+
+
+def _overlays(work: OsWork, step: Step) -> None:
+    overlays = (work.file(step).config.os or Os()).overlays or ()
+    apply_overlays(work.chroot.root, overlays, work.distro)
+    if work.selinux_mode() != "disabled":
+        add_rules(work.chroot.root, *label_rules(overlays))
+
+
+def _relabel(work: OsWork, _step: Step) -> None:
+    if work.selinux_mode() != "disabled":
+        check_labels(work.chroot, work.distro)
+        with phase(work.emit, "labels", "Setting SELinux labels", unit="step"):
+            set_labels(work.chroot, work.disk)
+
+
+def _initramfs(work: OsWork, _step: Step) -> None:
     with phase(work.emit, "initramfs", "Regenerating the initramfs", unit="step"):
         regenerate(work.chroot, work.distro, _ignore)
 
 
-def _kernel_check(work: _Work, _step: Step) -> None:
+def _remove_package_manager(work: OsWork, _step: Step) -> None:
+    places = PackageWork(work.build.cache, work.build.scratch)
+    with phase(work.emit, "package-manager", "Removing the package manager", unit="step"):
+        remove_package_manager(work.chroot, work.distro, places, _ignore)
+
+
+def _kernel_check(work: OsWork, _step: Step) -> None:
     check_kernel(work.chroot)
 
 
-_CARRY_OUT: dict[Action, Callable[[_Work, Step], None]] = {
+_CARRY_OUT: dict[Action, Callable[[OsWork, Step], None]] = {
     Action.FSTAB: _fstab,
     Action.PACKAGES: _packages,
     Action.HOSTNAME: _hostname,
     Action.SERVICES: _services,
+    Action.MODULES: _modules,
+    Action.RELEASE: _release,
+    Action.HISTORY: _history,
     Action.BOOT_LOADER: _boot_loader,
     Action.KERNEL_ARGUMENTS: _kernel_arguments,
+    Action.SELINUX: _selinux,
+    Action.OVERLAYS: _overlays,
     Action.INITRAMFS: _initramfs,
+    Action.REMOVE_PACKAGE_MANAGER: _remove_package_manager,
+    Action.RELABEL: _relabel,
     Action.KERNEL_CHECK: _kernel_check,
 }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from twinroot.config.image.packages import PackageChanges
@@ -19,6 +20,7 @@ from twinroot.distro.packages import InstalledPackage, OnLine, PackageManager, P
 from twinroot.errors import InputError
 from twinroot.sandbox.chroot import Chroot
 from twinroot.sandbox.mounts import Mounts
+from twinroot.sandbox.paths import remove_inside
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def apply_packages(
             "packages are to be installed, but there is no repository to take them from",
             hint="name one with --rpm-source, or leave out --disable-base-image-rpm-repos",
         )
-    with _manager(chroot, distro, sources if fetches else None, work) as manager:
+    with _manager(chroot, distro, sources if fetches else None, work, changes.snapshot_time) as manager:
         if changes.remove:
             manager.remove(changes.remove, on_line)
         if fetches:
@@ -57,34 +59,56 @@ def apply_packages(
             manager.update(changes.update, on_line)
 
 
+def remove_package_manager(chroot: Chroot, distro: Distro, work: PackageWork, on_line: OnLine) -> None:
+    """Remove the package manager with its data (image behaviour spec §11); needs no repository."""
+    if _program(chroot, distro):
+        with _manager(chroot, distro, None, work) as manager:
+            manager.remove_itself(distro.manager.packages, on_line)
+    for directory in distro.manager.directories:
+        remove_inside(chroot.root, directory)
+
+
 def list_installed(chroot: Chroot, distro: Distro) -> list[InstalledPackage]:
-    """What is installed in the tree, sorted by name."""
-    return rpm.installed(chroot) if distro.packages == "rpm" else apt.installed(chroot)
+    """What is installed in the tree, sorted by name; nothing where no program is left that could say it."""
+    if distro.packages == "deb":
+        return apt.installed(chroot)
+    return rpm.installed(chroot) if chroot.has("rpm") else []
 
 
 @contextmanager
 def _manager(
-    chroot: Chroot, distro: Distro, sources: PackageSources | None, work: PackageWork
+    chroot: Chroot,
+    distro: Distro,
+    sources: PackageSources | None,
+    work: PackageWork,
+    snapshot_time: datetime | None = None,
 ) -> Iterator[PackageManager]:
     """The image's package manager, with its caches outside the image and its sources in reach."""
+    program = _program(chroot, distro)
+    if program is None:
+        raise InputError(
+            f"the base image has none of the package managers {', '.join(_programs(distro))}",
+            hint="use a base image that has one, or leave os.packages out",
+        )
+    config = rpm.snapshot_config(chroot, program, snapshot_time) if snapshot_time else None
     with ExitStack() as stack:
         mounts = stack.enter_context(Mounts())
         if sources:
             stack.enter_context(host_resolv_conf(chroot.root))
+        for directory in apt.CACHES if distro.packages == "deb" else rpm.CACHES:
+            bind_cache(mounts, chroot.root, directory, work.cache)
         if distro.packages == "deb":
-            for directory in apt.CACHES:
-                bind_cache(mounts, chroot.root, directory, work.cache)
             stack.callback(apt.clean, chroot)
             yield apt.AptManager(chroot)
             return
-        program = next((name for name in rpm.PROGRAMS if chroot.has(name)), None)
-        if program is None:
-            raise InputError(
-                f"the base image has none of the package managers {', '.join(rpm.PROGRAMS)}",
-                hint="use a base image that has one, or leave os.packages out",
-            )
-        for directory in rpm.CACHES:
-            bind_cache(mounts, chroot.root, directory, work.cache)
         if sources:
             rpm_sources.attach(sources, chroot.root, work.scratch, mounts)
-        yield rpm.RpmManager(chroot, program)
+        yield rpm.RpmManager(chroot, program, config)
+
+
+def _programs(distro: Distro) -> tuple[str, ...]:
+    return apt.PROGRAMS if distro.packages == "deb" else rpm.PROGRAMS
+
+
+def _program(chroot: Chroot, distro: Distro) -> str | None:
+    return next((name for name in _programs(distro) if chroot.has(name)), None)

@@ -12,6 +12,7 @@ from twinroot.errors import CommandError, InputError, TwinrootError
 from twinroot.sandbox.chroot import Chroot
 from twinroot.sandbox.paths import resolve_inside
 
+PROGRAMS = ("apt-get",)
 CACHES = ("/var/cache/apt", "/var/lib/apt/lists")
 _LOGS = ("var/log/apt/history.log", "var/log/apt/term.log", "var/log/apt/eipp.log.xz", "var/log/dpkg.log")
 _OPTIONS = ("--yes", "-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold")
@@ -74,6 +75,14 @@ class AptManager:
     def update(self, names: Sequence[str], on_line: OnLine) -> None:
         """See PackageManager."""
         self._change("update", ["install", "--only-upgrade", *names], on_line)
+
+    def remove_itself(self, names: Sequence[str], on_line: OnLine) -> None:
+        """See PackageManager."""
+        present = {package.name for package in installed(self.chroot)}
+        wanted = [name for name in names if name in present]
+        if wanted:
+            argv = ["remove", "--auto-remove", "--allow-remove-essential", *wanted]
+            self._change("removePackageManager", argv, on_line)
 
     def _change(self, field: str, argv: list[str], on_line: OnLine) -> None:
         with _no_service_starts(self.chroot):

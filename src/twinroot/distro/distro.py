@@ -52,10 +52,26 @@ class GrubFacts:
     sources_snippets: bool
     default_command_line: tuple[str, ...] = ()
 
+    @property
+    def config(self) -> str:
+        """The path of grub.cfg."""
+        return f"{self.directory}/grub.cfg"
+
+
+@dataclass(frozen=True)
+class PackageManagerFacts:
+    """What a package manager is made of: its packages, and directories that hold its data only."""
+
+    packages: tuple[str, ...]
+    directories: tuple[str, ...]
+
 
 @dataclass(frozen=True)
 class Distro:
-    """One distribution release. `packages` names its package format: "rpm" or "deb"."""
+    """One distribution release. `packages` names its package format: "rpm" or "deb".
+
+    `selinux_by_default`: SELinux is on, as /etc/selinux/config says, when the kernel command line does not mention it.
+    """
 
     name: str
     version: str
@@ -64,9 +80,29 @@ class Distro:
     initramfs: tuple[str, ...]
     ext4: tuple[str, ...]
     ext4_boot: tuple[str, ...]
+    manager: PackageManagerFacts
+    selinux_by_default: bool
 
 
 _DRACUT = ("dracut", "--force", "--regenerate-all", "--no-hostonly")
+# Image behaviour spec, section 11. dpkg stays: Debian's other packages need it.
+_TDNF = PackageManagerFacts(
+    ("tdnf", "dnf", "rpm"),
+    ("/var/lib/rpm", "/var/lib/dnf", "/usr/lib/sysimage/tdnf", "/var/cache/tdnf", "/var/cache/dnf"),
+)
+_DNF5 = PackageManagerFacts(
+    ("dnf5", "rpm"),
+    (
+        "/var/lib/rpm",
+        "/var/lib/dnf",
+        "/usr/lib/sysimage/libdnf5",
+        "/usr/lib/sysimage/rpm",
+        "/var/cache/dnf",
+        "/var/cache/libdnf5",
+        "/var/cache/dnf5daemon-server",
+    ),
+)
+_APT = PackageManagerFacts(("apt", "apt-utils"), ("/var/lib/apt", "/var/cache/apt"))
 _AZURE_GRUB = GrubFacts(
     directory="/boot/grub2",
     mkconfig="grub2-mkconfig",
@@ -128,15 +164,17 @@ def _known(name: str, version: str) -> Distro | None:
     orphan = (*_EXT4_BASE, "orphan_file")
     if name in ("azurelinux", "mariner") and major < 4:
         features = orphan if major >= 3 else _EXT4_BASE
-        return Distro("azurelinux", version, "rpm", _AZURE_GRUB, _DRACUT, features, features)
+        return Distro("azurelinux", version, "rpm", _AZURE_GRUB, _DRACUT, features, features, _TDNF, major >= 3)
     if name in ("azurelinux", "fedora"):
         grub = _FEDORA_GRUB
         if name == "azurelinux":
-            return Distro(name, version, "rpm", _azure4(grub), _DRACUT, (*orphan, "metadata_csum_seed"), orphan)
-        return Distro(name, version, "rpm", grub, _DRACUT, orphan, orphan)
+            return Distro(
+                name, version, "rpm", _azure4(grub), _DRACUT, (*orphan, "metadata_csum_seed"), orphan, _DNF5, True
+            )
+        return Distro(name, version, "rpm", grub, _DRACUT, orphan, orphan, _DNF5, True)
     if name in ("debian", "ubuntu"):
         update = ("update-initramfs", "-u", "-k", "all")
-        return Distro(name, version, "deb", _debian(name), update, _EXT4_BASE, _EXT4_BASE)
+        return Distro(name, version, "deb", _debian(name), update, _EXT4_BASE, _EXT4_BASE, _APT, False)
     return None
 
 

@@ -53,6 +53,9 @@ class PackageManager(Protocol):
     def update(self, names: Sequence[str], on_line: OnLine) -> None:
         """Bring installed packages to the newest version in one transaction."""
 
+    def remove_itself(self, names: Sequence[str], on_line: OnLine) -> None:
+        """Remove those of the packages that are installed, protected or not, with what needs them."""
+
 
 def bind_cache(mounts: Mounts, root: Path, directory: str, cache: Path) -> None:
     """Put a directory of the build directory over a cache directory of the image."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import configparser
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from twinroot.distro.packages import InstalledPackage, OnLine
 from twinroot.errors import CommandError, InputError, TwinrootError
 from twinroot.sandbox.chroot import Chroot
+from twinroot.sandbox.paths import place_file, read_text
 
 PROGRAMS = ("tdnf", "dnf5", "dnf", "dnf-3", "microdnf")
 CACHES = ("/var/cache/tdnf", "/var/cache/dnf", "/var/cache/libdnf5")
@@ -17,15 +21,21 @@ HOST_PATHS = "/run/twinroot/sources/host"
 _QUERY = "%{NAME}\\t%{VERSION}\\t%{RELEASE}\\t%{ARCH}\\n"
 # How the three programs say that they do not know a package.
 _UNKNOWN = ("No match for argument:", "Unable to find a match:", "No package matches")
+_TDNF_CONFIG = "/etc/tdnf/tdnf.conf"
+_SNAPSHOT_CONFIG = "/run/twinroot/tdnf.conf"
 _TDNF_UNKNOWN = " package not found or not installed"
 
 
 @dataclass(frozen=True)
 class RpmManager:
-    """The RPM package manager of an image. `program` is its name; repositories are read from REPOSITORIES."""
+    """The RPM package manager of an image. `program` is its name; repositories are read from REPOSITORIES.
+
+    `config` is a configuration file inside the image to use instead of the manager's own.
+    """
 
     chroot: Chroot
     program: str
+    config: str | None = None
 
     def refresh(self, on_line: OnLine) -> None:
         """See PackageManager. Exit code 100 of check-update says that updates are there."""
@@ -61,6 +71,13 @@ class RpmManager:
         """See PackageManager."""
         self._change("update", "update", [], names, on_line)
 
+    def remove_itself(self, names: Sequence[str], on_line: OnLine) -> None:
+        """See PackageManager."""
+        present = [name for name in names if self.chroot.run(["rpm", "-q", name], ok=(0, 1)).code == 0]
+        options = ["--disablerepo=*", "--setopt=protected_packages="]
+        if present:
+            self._change("removePackageManager", "remove", options, present, on_line)
+
     def is_installed(self, name: str) -> bool:
         """Whether a package (a version may follow its name), or one that provides the name, is installed."""
         return any(
@@ -79,12 +96,44 @@ class RpmManager:
 
     def _run(self, argv: list[str], names: Sequence[str], on_line: OnLine, ok: Sequence[int] = (0,)) -> str:
         options = ["--assumeyes", f"--setopt=reposdir={REPOSITORIES}"]
+        if self.config:
+            options += ["--config", self.config]
         if self.program != "tdnf":
             options += ["--setopt=logdir=/run/twinroot/log"]
         result = self.chroot.run(
             [self.program, argv[0], *options, *argv[1:], *names], ok=ok, on_line=on_line, network=True
         )
         return result.stdout + result.stderr
+
+
+def snapshot_config(chroot: Chroot, program: str, moment: datetime) -> str:
+    """A configuration with which only packages published before `moment` exist: its path inside the image.
+
+    It lies in memory. InputError unless the package manager is tdnf, as no other can do that.
+    """
+    if program != "tdnf":
+        raise InputError(
+            f"os.packages.snapshotTime: the image's package manager {program} cannot leave out later packages",
+            hint="only tdnf can; leave snapshotTime out, or use a repository that holds the wanted versions",
+        )
+    text = read_text(chroot.root, _TDNF_CONFIG) or ""
+    place_file(chroot.root, _SNAPSHOT_CONFIG, with_snapshot_time(text, moment))
+    return _SNAPSHOT_CONFIG
+
+
+def with_snapshot_time(text: str, moment: datetime) -> str:
+    """A tdnf.conf with `snapshottime` in its section `main`, seconds since 1970."""
+    parser = configparser.RawConfigParser(strict=False)
+    try:
+        parser.read_string(text, _TDNF_CONFIG)
+    except configparser.Error as error:
+        raise InputError(f"{_TDNF_CONFIG} of the base image cannot be read: {error}") from error
+    if not parser.has_section("main"):
+        parser.add_section("main")
+    parser["main"]["snapshottime"] = str(int(moment.timestamp()))
+    written = io.StringIO()
+    parser.write(written, space_around_delimiters=False)
+    return written.getvalue()
 
 
 def installed(chroot: Chroot) -> list[InstalledPackage]:

@@ -5,8 +5,8 @@ ids.
 
 Every image gets identifiers of its own (`identity`), which some steps write into the tree: fstab, the boot loader.
 Their new content is easily written again over an old tree, so the ids of the usual steps leave the identity out, and
-whoever takes up an old tree carries out `IDENTITY_STEPS` again. A script may have read anything, so its id includes the
-identity.
+whoever takes up an old tree carries those steps out again (`to_repeat`). A script may have read anything, so its id
+includes the identity.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ from dataclasses import dataclass
 
 from twinroot.plan.steps import Action, Step
 
-IDENTITY_STEPS = frozenset({Action.FSTAB, Action.BOOT_LOADER, Action.VERITY, Action.UKI})
+# Steps that write the image's identifiers, and labelling, as files that are written again have no labels.
+_REPEATED = frozenset(
+    {Action.FSTAB, Action.RELEASE, Action.HISTORY, Action.BOOT_LOADER, Action.VERITY, Action.UKI, Action.RELABEL}
+)
 _OPAQUE = frozenset({Action.POST_SCRIPTS, Action.FINAL_SCRIPTS})
 _EXPENSIVE = frozenset({Action.PACKAGES, Action.INITRAMFS, Action.RELABEL}) | _OPAQUE
 
@@ -67,6 +70,15 @@ def worth_keeping(steps: Sequence[Step]) -> frozenset[int]:
         for index, step in enumerate(steps)
         if step.action in _EXPENSIVE and (index == last or steps[index + 1].action != step.action)
     )
+
+
+def to_repeat(steps: Sequence[Step]) -> frozenset[int]:
+    """Of the steps that a tree has behind it those that must be carried out again for another image."""
+    again = {index for index, step in enumerate(steps) if step.action in _REPEATED}
+    if any(step.action is Action.FSTAB for step in steps):
+        # They add to the fstab that is written again.
+        again |= {index for index, step in enumerate(steps) if step.action is Action.OVERLAYS}
+    return frozenset(again)
 
 
 def first_change(

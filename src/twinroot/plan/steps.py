@@ -33,6 +33,8 @@ class Action(StrEnum):
     FILES = "additional-files"
     SERVICES = "services"
     MODULES = "modules"
+    RELEASE = "release-file"
+    HISTORY = "image-history"
     BOOT_LOADER = "boot-loader"
     KERNEL_ARGUMENTS = "kernel-arguments"
     SELINUX = "selinux"
@@ -92,6 +94,9 @@ def tree_steps(loaded: LoadedConfig) -> tuple[Step, ...]:
     steps += _for_each_file(loaded.files, _groups, _users)
     for describe in (_directories, _files, _services, _modules):
         steps += _for_each_file(loaded.files, describe)
+    steps.append(Step(Action.RELEASE, "Write /etc/image-customizer-release"))
+    if wanted.image_history != "none":
+        steps.append(Step(Action.HISTORY, "Add to the history of the image"))
     steps += _boot_loader(wanted)
     if wanted.selinux.mode:
         steps.append(Step(Action.SELINUX, f"Set SELinux to {wanted.selinux.mode}"))
@@ -102,8 +107,9 @@ def tree_steps(loaded: LoadedConfig) -> tuple[Step, ...]:
         steps.append(Step(Action.UKI, f"Prepare unified kernel images ({wanted.uki.mode or 'create'})"))
     if wanted.packages.remove_package_manager:
         steps.append(Step(Action.REMOVE_PACKAGE_MANAGER, "Remove the package manager"))
-    if wanted.selinux.mode and wanted.selinux.mode != "disabled":
-        steps.append(Step(Action.RELABEL, "Set SELinux labels"))
+    if wanted.selinux.mode != "disabled":
+        where = "" if wanted.selinux.mode else ", if the image uses SELinux"
+        steps.append(Step(Action.RELABEL, f"Set SELinux labels{where}"))
     steps += _for_each_file(loaded.files, _final_scripts)
     steps.append(Step(Action.KERNEL_CHECK, "Check that a kernel is installed"))
     return tuple(steps)
@@ -167,6 +173,8 @@ def _packages(file: ConfigFile) -> tuple[Action, str, tuple[str, ...]] | None:
     details = [f"{verb}: {', '.join(names)}" for verb, names in named if names]
     if changes.update_existing:
         details.insert(1 if changes.remove else 0, "update everything that is installed")
+    if changes.snapshot_time:
+        details.append(f"only packages published before {changes.snapshot_time.isoformat()}")
     return (Action.PACKAGES, "Change packages", tuple(details)) if details else None
 
 

@@ -1,10 +1,34 @@
-"""Writing /etc/fstab (image behaviour spec §5). Pure."""
+"""/etc/fstab: writing it (image behaviour spec §5), and its lines. Pure."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from twinroot.plan.disk import PlannedDisk, PlannedPartition, mount_path
+
+FSTAB = "/etc/fstab"
+
+
+@dataclass(frozen=True)
+class FstabEntry:
+    """One mount: `source` as written, `options` as one string."""
+
+    source: str
+    mount_point: str
+    type: str
+    options: str
+
+
+def fstab_entries(text: str) -> Iterator[FstabEntry]:
+    """Every mount of a file, of whatever type, in file order. What is no mount is passed over."""
+    for line in text.splitlines():
+        fields = line.split()
+        if len(fields) < 3 or fields[0].startswith("#"):
+            continue
+        source, mount_point, fs_type = (_unescape(field) for field in fields[:3])
+        yield FstabEntry(source, mount_point, fs_type, fields[3] if len(fields) > 3 else "defaults")
 
 
 def render(disk: PlannedDisk) -> str:
@@ -28,10 +52,21 @@ def _line(partition: PlannedPartition) -> str:
     assert filesystem is not None and filesystem.mount is not None
     mount = filesystem.mount
     check = "1" if mount.path == "/" else "2"
-    fields = (source(partition, mount.id_type), mount.path, filesystem.type, mount.options or "defaults", "0", check)
-    return " ".join(_escape(field) for field in fields) + "\n"
+    return render_line(
+        source(partition, mount.id_type), mount.path, filesystem.type, mount.options or "defaults", check
+    )
+
+
+def render_line(source: str, mount_point: str, fs_type: str, options: str, check: str) -> str:
+    """One line; `check` is when fsck looks at it: 1 first, 2 later, 0 never."""
+    return " ".join(_escape(field) for field in (source, mount_point, fs_type, options, "0", check)) + "\n"
 
 
 def _escape(field: str) -> str:
     """fstab(5) separates fields by white space, which inside of one is written in octal."""
     return re.sub(r"[\s\\]", lambda char: f"\\{ord(char[0]):03o}", field)
+
+
+def _unescape(field: str) -> str:
+    """fstab(5) writes white space and some other characters as octal escapes."""
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)

@@ -8,9 +8,10 @@ from uuid import UUID
 import pytest
 
 from twinroot.base.facts import matches
-from twinroot.base.fstab import FstabEntry, mount_problem, parse_fstab
+from twinroot.base.fstab import mount_problem, parse_fstab
 from twinroot.formats import gpt
 from twinroot.plan.facts import BaseFilesystem
+from twinroot.storage.fstab import FstabEntry
 from twinroot.units import LINUX_GENERIC
 
 PART_UUID = UUID("aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee")

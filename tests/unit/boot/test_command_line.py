@@ -6,7 +6,13 @@ import subprocess
 
 import pytest
 
-from twinroot.boot.command_line import append_to_default_grub, in_double_quotes, join_arguments
+from twinroot.boot.command_line import (
+    append_to_default_grub,
+    in_double_quotes,
+    join_arguments,
+    replace_in_default_grub,
+    words_of,
+)
 from twinroot.errors import InputError
 
 NAME = "GRUB_CMDLINE_LINUX_DEFAULT"
@@ -118,3 +124,45 @@ def test_where_the_line_is_and_what_stays(text: str, expected: str) -> None:
 def test_appending_twice_appends_twice() -> None:
     text = append_to_default_grub(append_to_default_grub("A=1\n", ["a b", "$kernelopts"]), ["c"])
     assert value_of(text) == '"a b" c $kernelopts'
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("", []),
+        ("  a\tb  ", ["a", "b"]),
+        ('a="b c" d', ["a=b c", "d"]),
+        ('"a b=c" d', ["a b=c", "d"]),
+        ('x"y z" "open end', ['x"y z"', "open end"]),
+        ('a="b" c', ["a=b", "c"]),
+    ],
+)
+def test_words_are_those_of_the_kernel(line: str, words: list[str]) -> None:
+    assert words_of(line) == words
+
+
+OTHER = "GRUB_CMDLINE_LINUX"
+NAMES = ["security", "selinux"]
+
+
+@pytest.mark.parametrize(
+    ("line", "default", "arguments", "expected"),
+    [
+        ('"a b"', '"c"', ["selinux=0"], ("a b selinux=0", "c")),
+        ('"security=s selinux=1 a"', '"b selinux=1 $kernelopts"', ["selinux=0"], ("selinux=0 a", "b $kernelopts")),
+        ('"a \\$kernelopts"', '""', ["selinux=0"], ("a selinux=0 $kernelopts", "")),
+        ('"x=\\"selinux=1 y\\" selinux=1"', "''", [], ('x="selinux=1 y"', "")),
+        ("selinux=1", "selinux=1", ["security=s", "selinux=1"], ("security=s selinux=1", "")),
+        ('"${X} selinux=1"', '""', ["selinux=0"], ("one selinux=0", "")),
+    ],
+)
+def test_replace_as_the_shell_sees_it(line: str, default: str, arguments: list[str], expected: tuple[str, str]) -> None:
+    text = replace_in_default_grub(f"X=one\n{OTHER}={line}\n{NAME}={default}\n", NAMES, arguments)
+    assert (value_of(text, OTHER), value_of(text)) == expected
+
+
+def test_replace_where_no_variable_is() -> None:
+    assert replace_in_default_grub("A=1\n", NAMES, []) == "A=1\n"
+    assert replace_in_default_grub("A=1\n", NAMES, ["selinux=0"]) == f'A=1\n{OTHER}="selinux=0"\n'
+    with pytest.raises(InputError, match=f"sets {OTHER} in a way"):
+        replace_in_default_grub(f"{OTHER}=`x`\n", NAMES, [])

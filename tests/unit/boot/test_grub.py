@@ -9,7 +9,7 @@ import pytest
 from tests.planned import CONFIG, planned_disk
 
 from twinroot.boot import grub_probe
-from twinroot.boot.grub import on_fat, render_default_grub, render_stub
+from twinroot.boot.grub import Arguments, on_fat, render_default_grub, render_stub
 from twinroot.distro.distro import recognise
 from twinroot.plan.disk import PlannedDisk, mount_path
 
@@ -100,12 +100,12 @@ def sourced(tmp_path: Path, text: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in result.stdout.splitlines())
 
 
-ARGUMENTS = ["rd.info", "name=two words", "dollar=$x`id`", "back=a\\b"]
+ARGUMENTS = ("rd.info", "name=two words", "dollar=$x`id`", "back=a\\b")
 JOINED = 'rd.info name="two words" dollar=$x`id` back=a\\b'
 
 
 def test_default_grub_of_azure_linux_3(tmp_path: Path) -> None:
-    assert sourced(tmp_path, render_default_grub(AZURE3, ARGUMENTS)) == {
+    assert sourced(tmp_path, render_default_grub(AZURE3, Arguments(usual=ARGUMENTS))) == {
         "GRUB_TIMEOUT": "0",
         "GRUB_DISTRIBUTOR": "AzureLinux",
         "GRUB_DISABLE_SUBMENU": "y",
@@ -113,12 +113,17 @@ def test_default_grub_of_azure_linux_3(tmp_path: Path) -> None:
         "GRUB_CMDLINE_LINUX": "rd.auto=1 net.ifnames=0 lockdown=integrity",
         "GRUB_CMDLINE_LINUX_DEFAULT": JOINED + " $kernelopts",
     }
-    assert "/etc/default/grub.d/*.cfg" in render_default_grub(AZURE3, [])
+    assert "/etc/default/grub.d/*.cfg" in render_default_grub(AZURE3, Arguments())
+
+
+def test_arguments_of_every_entry(tmp_path: Path) -> None:
+    found = sourced(tmp_path, render_default_grub(AZURE3, Arguments(every=("security=selinux", "selinux=1"))))
+    assert found["GRUB_CMDLINE_LINUX"] == "security=selinux selinux=1 rd.auto=1 net.ifnames=0 lockdown=integrity"
 
 
 def test_default_grub_of_azure_linux_4(tmp_path: Path) -> None:
     """Image behaviour spec, section 16: the console is no matter of recovery entries."""
-    found = sourced(tmp_path, render_default_grub(AZURE4, ARGUMENTS))
+    found = sourced(tmp_path, render_default_grub(AZURE4, Arguments(usual=ARGUMENTS)))
     assert found["GRUB_CMDLINE_LINUX"] == ""
     assert found["GRUB_CMDLINE_LINUX_DEFAULT"] == "console=ttyS0 earlyprintk=ttyS0 rd.shell=0 " + JOINED
     assert (found["GRUB_TIMEOUT"], found["GRUB_ENABLE_BLSCFG"], found["GRUB_DEFAULT"]) == ("1", "true", "saved")
@@ -129,7 +134,7 @@ def test_default_grub_without_arguments(tmp_path: Path, facts: object, expected:
     from twinroot.distro.distro import GrubFacts
 
     assert isinstance(facts, GrubFacts)
-    assert sourced(tmp_path, render_default_grub(facts, []))["GRUB_CMDLINE_LINUX_DEFAULT"] == expected
+    assert sourced(tmp_path, render_default_grub(facts, Arguments()))["GRUB_CMDLINE_LINUX_DEFAULT"] == expected
 
 
 def test_stub(tmp_path: Path) -> None:

@@ -39,12 +39,7 @@ UNBUILT = {
     "os.additionalDirs": "os: {additionalDirs: [{source: ., destination: /a}]}",
     "os.groups": "os: {groups: [{name: a}]}",
     "os.users": "os: {users: [{name: a}]}",
-    "os.modules": "os: {modules: [{name: a}]}",
-    "os.overlays": "os: {overlays: [{mountPoint: /a, lowerDirs: [/a], upperDir: /u, workDir: /w}]}",
-    "os.selinux.mode": "os: {selinux: {mode: enforcing}}",
     "os.uki": "os: {uki: {mode: create}}",
-    "os.packages.snapshotTime": "os: {packages: {snapshotTime: 2025-01-01}}",
-    "os.packages.removePackageManager": "os: {packages: {removePackageManager: true}}",
     "scripts.postCustomization": "scripts: {postCustomization: [{content: a}]}",
     "scripts.finalizeCustomization": "scripts: {finalizeCustomization: [{content: a}]}",
 }  # fmt: skip

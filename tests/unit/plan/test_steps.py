@@ -44,6 +44,7 @@ output:
   artifacts: {path: out, items: [ukis, shim]}
   selinuxPolicyPath: policy
 """
+LAST = [Action.RELABEL, Action.KERNEL_CHECK]
 ENDS = Ends("base.vhdx", "out.raw", "raw")
 
 
@@ -58,8 +59,9 @@ def test_everything_in_its_order(tmp_path: Path) -> None:
     steps = all_steps(loaded(tmp_path, EVERYTHING), ENDS)
     assert [step.action for step in steps] == [
         Action.OPEN, Action.LAYOUT, Action.FSTAB, Action.PACKAGES, Action.HOSTNAME, Action.GROUPS, Action.USERS,
-        Action.DIRECTORIES, Action.FILES, Action.SERVICES, Action.MODULES, Action.BOOT_LOADER, Action.SELINUX,
-        Action.OVERLAYS, Action.VERITY, Action.INITRAMFS, Action.POST_SCRIPTS, Action.UKI,
+        Action.DIRECTORIES, Action.FILES, Action.SERVICES, Action.MODULES, Action.RELEASE, Action.HISTORY,
+        Action.BOOT_LOADER, Action.SELINUX, Action.OVERLAYS, Action.VERITY, Action.INITRAMFS, Action.POST_SCRIPTS,
+        Action.UKI,
         Action.REMOVE_PACKAGE_MANAGER, Action.RELABEL, Action.FINAL_SCRIPTS, Action.KERNEL_CHECK, Action.FILESYSTEMS,
         Action.VERITY_HASHES, Action.BUILD_UKIS, Action.ARTIFACTS, Action.SELINUX_POLICY, Action.OUTPUT,
     ]  # fmt: skip
@@ -81,6 +83,7 @@ def test_everything_in_its_order(tmp_path: Path) -> None:
     ("text", "actions"),
     [
         ("{}", []),
+        ("os: {imageHistory: ''}", []),
         ("os: {}", []),
         ("os: {packages: {removePackageManager: false}}\npreviewFeatures: [remove-package-manager]", []),
         ("os: {kernelCommandLine: {extraCommandLine: [a]}}", [Action.KERNEL_ARGUMENTS]),
@@ -100,7 +103,17 @@ def test_everything_in_its_order(tmp_path: Path) -> None:
 )
 def test_only_what_is_asked_for(tmp_path: Path, text: str, actions: list[Action]) -> None:
     steps = tree_steps(loaded(tmp_path, text))
-    assert [step.action for step in steps] == [*actions, Action.KERNEL_CHECK]
+    assert [step.action for step in steps] == [
+        Action.RELEASE,
+        Action.HISTORY,
+        *actions,
+        *LAST[Action.SELINUX in actions :],
+    ]
+
+
+def test_no_history(tmp_path: Path) -> None:
+    steps = tree_steps(loaded(tmp_path, "os: {imageHistory: none}"))
+    assert [step.action for step in steps] == [Action.RELEASE, *LAST]
 
 
 def test_a_chain_is_carried_out_file_by_file(tmp_path: Path) -> None:
@@ -111,7 +124,7 @@ def test_a_chain_is_carried_out_file_by_file(tmp_path: Path) -> None:
         "os: {packages: {remove: [a]}, users: [{name: u}], groups: [{name: h}], services: {disable: [s]}}",
         base=base,
     )
-    assert tree_steps(config)[:-1] == (
+    assert tree_steps(config)[:-4] == (
         Step(Action.PACKAGES, "Change packages", ("install: a",), 0),
         Step(Action.PACKAGES, "Change packages", ("remove: a",), 1),
         Step(Action.GROUPS, "Create groups: g", (), 0),

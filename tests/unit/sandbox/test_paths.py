@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from twinroot.errors import InputError
-from twinroot.sandbox.paths import resolve_inside
+from twinroot.sandbox.paths import place_directory, read_text, remove_inside, resolve_inside
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,56 @@ def test_loops(tmp_path: Path) -> None:
     (tmp_path / "b").symlink_to("/a")
     with pytest.raises(InputError, match="/a/x of the image is a loop"):
         resolve_inside(tmp_path, "/a/x")
+
+
+def test_read_text(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/a").write_bytes(b"x\xff\r\n")
+    (tmp_path / "etc/link").symlink_to("/etc/a")
+    (tmp_path / "etc/away").symlink_to("/../../../../../../etc/hostname")
+    assert read_text(tmp_path, "/etc/a") == read_text(tmp_path, "/etc/link") == "x\udcff\r\n"
+    assert read_text(tmp_path, "/etc/away") is None
+    assert read_text(tmp_path, "/etc/a/b") is None
+
+
+@pytest.mark.parametrize("kind", ["pipe", "directory"])
+def test_only_plain_files_are_read(tmp_path: Path, kind: str) -> None:
+    (os.mkfifo if kind == "pipe" else os.mkdir)(tmp_path / "odd")
+    with pytest.raises(InputError, match="/odd of the image is no plain file"):
+        read_text(tmp_path, "/odd")
+
+
+def test_a_file_that_fills_the_memory_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "big").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(InputError, match="too many for a text file"):
+        read_text(tmp_path, "/big")
+
+
+def test_place_directory(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir(mode=0o700)
+    (root / "var").symlink_to("/../../data")
+    made = place_directory(root, "/var/lib/upper")
+    assert made == root / "data/lib/upper" and made.is_dir()
+    assert [(root / name).stat().st_mode & 0o777 for name in ("data", "data/lib", ".")] == [0o755, 0o755, 0o700]
+    made.chmod(0o700)
+    assert place_directory(root, "/var/lib/upper").stat().st_mode & 0o777 == 0o700
+    (root / "file").touch()
+    for path in ("/file", "/file/below"):
+        with pytest.raises(InputError, match="there is a file in its way"):
+            place_directory(root, path)
+
+
+def test_remove_inside(tmp_path: Path) -> None:
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    for directory in (root / "var/lib/rpm/deep", root / "kept", outside):
+        directory.mkdir(parents=True)
+        (directory / "file").touch()
+    (root / "var/lib/rpm/out").symlink_to(outside)
+    (root / "var/lib/link").symlink_to("/kept")
+    assert remove_inside(root, "/var/lib/rpm/")
+    assert remove_inside(root, "/var/lib/link")
+    assert not remove_inside(root, "/var/lib/none")
+    assert list((root / "var/lib").iterdir()) == []
+    assert (outside / "file").exists() and (root / "kept/file").exists()

@@ -87,4 +87,5 @@ def _changes(config: ImageConfig, lists: dict[str, tuple[str, ...]]) -> PackageC
         install=lists["installLists"] + packages.install,
         remove=lists["removeLists"] + packages.remove,
         update=lists["updateLists"] + packages.update,
+        snapshot_time=packages.snapshot_time,
     )

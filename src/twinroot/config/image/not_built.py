@@ -32,12 +32,7 @@ NOT_BUILT = (
     Pattern("os.additionalDirs"),
     Pattern("os.groups"),
     Pattern("os.users"),
-    Pattern("os.modules"),
-    Pattern("os.overlays"),
-    Pattern("os.selinux.mode"),
     Pattern("os.uki"),
-    Pattern("os.packages.snapshotTime"),
-    Pattern("os.packages.removePackageManager"),
     Pattern("scripts.postCustomization"),
     Pattern("scripts.finalizeCustomization"),
 )

@@ -74,12 +74,16 @@ class PackageList(Section):
 
 @dataclass(frozen=True)
 class PackageChanges:
-    """What `os.packages` comes to when its list files are read: lists first, then inline; duplicates are kept."""
+    """What `os.packages` comes to when its list files are read: lists first, then inline; duplicates are kept.
+
+    With a `snapshot_time`, packages that were published later do not exist.
+    """
 
     update_existing: bool = False
     install: tuple[str, ...] = ()
     remove: tuple[str, ...] = ()
     update: tuple[str, ...] = ()
+    snapshot_time: datetime | None = None
 
     @property
     def any(self) -> bool:
