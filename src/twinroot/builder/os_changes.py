@@ -12,10 +12,15 @@ from twinroot.builder.build_directory import BuildDirectory
 from twinroot.builder.request import CustomizeRequest
 from twinroot.config.image.file import ConfigFile
 from twinroot.config.image.os import Os
+from twinroot.customize.directories import place_directories
+from twinroot.customize.files import place_files
+from twinroot.customize.groups import create_groups
 from twinroot.customize.hostname import set_hostname
 from twinroot.customize.initramfs import check_kernel, regenerate
 from twinroot.customize.packages import PackageWork, apply_packages, list_installed
+from twinroot.customize.scripts import run_scripts
 from twinroot.customize.services import apply_services
+from twinroot.customize.users import apply_users
 from twinroot.distro.distro import Distro
 from twinroot.distro.packages import InstalledPackage, PackageSources
 from twinroot.errors import InternalError
@@ -81,6 +86,24 @@ def _hostname(work: _Work, _step: Step) -> None:
     set_hostname(work.chroot.root, work.os.hostname or "")
 
 
+def _groups(work: _Work, step: Step) -> None:
+    create_groups(work.chroot, work.distro, work.file(step))
+
+
+def _users(work: _Work, step: Step) -> None:
+    apply_users(work.chroot, work.distro, work.disk, work.file(step))
+
+
+def _directories(work: _Work, step: Step) -> None:
+    with phase(work.emit, "directories", "Copying directories", unit="step"):
+        place_directories(work.chroot.root, work.file(step), work.disk)
+
+
+def _files(work: _Work, step: Step) -> None:
+    with phase(work.emit, "files", "Copying files", unit="step"):
+        place_files(work.chroot.root, work.file(step), work.disk)
+
+
 def _services(work: _Work, step: Step) -> None:
     apply_services(work.chroot, (work.file(step).config.os or Os()).services)
 
@@ -102,6 +125,16 @@ def _initramfs(work: _Work, _step: Step) -> None:
         regenerate(work.chroot, work.distro, _ignore)
 
 
+def _post_scripts(work: _Work, step: Step) -> None:
+    with phase(work.emit, "scripts", "Running scripts", unit="step"):
+        run_scripts(work.chroot, work.file(step), "postCustomization")
+
+
+def _final_scripts(work: _Work, step: Step) -> None:
+    with phase(work.emit, "scripts", "Running final scripts", unit="step"):
+        run_scripts(work.chroot, work.file(step), "finalizeCustomization")
+
+
 def _kernel_check(work: _Work, _step: Step) -> None:
     check_kernel(work.chroot)
 
@@ -110,10 +143,16 @@ _CARRY_OUT: dict[Action, Callable[[_Work, Step], None]] = {
     Action.FSTAB: _fstab,
     Action.PACKAGES: _packages,
     Action.HOSTNAME: _hostname,
+    Action.GROUPS: _groups,
+    Action.USERS: _users,
+    Action.DIRECTORIES: _directories,
+    Action.FILES: _files,
     Action.SERVICES: _services,
     Action.BOOT_LOADER: _boot_loader,
     Action.KERNEL_ARGUMENTS: _kernel_arguments,
     Action.INITRAMFS: _initramfs,
+    Action.POST_SCRIPTS: _post_scripts,
+    Action.FINAL_SCRIPTS: _final_scripts,
     Action.KERNEL_CHECK: _kernel_check,
 }
 

@@ -35,18 +35,12 @@ UNBUILT = {
     "storage.resetPartitionsUuidsType": RESET,
     "storage.reinitializeVerity": "storage: {reinitializeVerity: all}",
     "storage.filesystems[].type": DISK.replace("TYPE", "xfs"),
-    "os.additionalFiles": "os: {additionalFiles: [{content: a, destination: /a}]}",
-    "os.additionalDirs": "os: {additionalDirs: [{source: ., destination: /a}]}",
-    "os.groups": "os: {groups: [{name: a}]}",
-    "os.users": "os: {users: [{name: a}]}",
     "os.modules": "os: {modules: [{name: a}]}",
     "os.overlays": "os: {overlays: [{mountPoint: /a, lowerDirs: [/a], upperDir: /u, workDir: /w}]}",
     "os.selinux.mode": "os: {selinux: {mode: enforcing}}",
     "os.uki": "os: {uki: {mode: create}}",
     "os.packages.snapshotTime": "os: {packages: {snapshotTime: 2025-01-01}}",
     "os.packages.removePackageManager": "os: {packages: {removePackageManager: true}}",
-    "scripts.postCustomization": "scripts: {postCustomization: [{content: a}]}",
-    "scripts.finalizeCustomization": "scripts: {finalizeCustomization: [{content: a}]}",
 }  # fmt: skip
 FEATURES = (
     "previewFeatures: [uki, output-artifacts, package-snapshot-time, reinitialize-verity, input-image-oci, "

@@ -28,18 +28,12 @@ NOT_BUILT = (
     Pattern("storage.resetPartitionsUuidsType"),
     Pattern("storage.reinitializeVerity"),
     Pattern("storage.filesystems[].type", ("xfs", "btrfs")),
-    Pattern("os.additionalFiles"),
-    Pattern("os.additionalDirs"),
-    Pattern("os.groups"),
-    Pattern("os.users"),
     Pattern("os.modules"),
     Pattern("os.overlays"),
     Pattern("os.selinux.mode"),
     Pattern("os.uki"),
     Pattern("os.packages.snapshotTime"),
     Pattern("os.packages.removePackageManager"),
-    Pattern("scripts.postCustomization"),
-    Pattern("scripts.finalizeCustomization"),
 )
 
 
