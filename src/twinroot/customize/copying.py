@@ -10,10 +10,12 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from twinroot.customize.build_time import source_date_epoch
 from twinroot.errors import InputError
 from twinroot.plan.disk import PlannedDisk
 from twinroot.sandbox.paths import inside, make_directory, open_new, place_link, resolve_inside
@@ -70,38 +72,59 @@ def copy_tree(
     owner = owner or Owner()
     if root.resolve().is_relative_to(source.resolve()):
         raise InputError(f"{source} holds the build directory, so that copying it would never end")
-    make_directory(root, path.rstrip("/").rpartition("/")[0], modes.parents)
-    made: list[tuple[Path, int]] = []
-    waiting = [(source, path)]
-    while waiting:
-        directory, to = waiting.pop()
-        made += _copy_directory(directory, root, to, modes, owner)
-        for entry in _entries(directory):
-            below = f"{to.rstrip('/')}/{entry.name}"
-            if entry.is_symlink():
-                _copy_link(Path(entry.path), root, below, owner)
-            elif entry.is_dir():
-                waiting.append((Path(entry.path), below))
-            elif entry.is_file():
-                copy_file(Path(entry.path), root, below, disk, mode=modes.file, owner=owner)
-            else:
-                raise InputError(f"{entry.path} is neither a file, a directory nor a symbolic link")
-    # At last, as everything that is made in a directory changes its time.
-    for target, time in reversed(made):
-        os.utime(target, ns=(time, time))
+    times: list[tuple[Path, int]] = []
+    with steady_times(root, path.rstrip("/")):
+        make_directory(root, path.rstrip("/").rpartition("/")[0], modes.parents)
+        waiting = [(source, path)]
+        while waiting:
+            directory, to = waiting.pop()
+            times.append(_copy_directory(directory, root, to, modes, owner))
+            for entry in _entries(directory):
+                below = f"{to.rstrip('/')}/{entry.name}"
+                if entry.is_symlink():
+                    _copy_link(Path(entry.path), root, below, owner)
+                elif entry.is_dir():
+                    waiting.append((Path(entry.path), below))
+                elif entry.is_file():
+                    copy_file(Path(entry.path), root, below, disk, mode=modes.file, owner=owner)
+                else:
+                    raise InputError(f"{entry.path} is neither a file, a directory nor a symbolic link")
+        # At last, as everything that is made in a directory changes its time.
+        for target, time in reversed(times):
+            os.utime(target, ns=(time, time))
 
 
-def _copy_directory(directory: Path, root: Path, path: str, modes: Modes, owner: Owner) -> Iterator[tuple[Path, int]]:
-    """Make or merge one directory; yields what has been made, with the time that it shall get."""
+@contextmanager
+def steady_times(root: Path, path: str) -> Iterator[None]:
+    """Let the directory in which something is made keep its time, so that two builds are the same.
+
+    Directories that have to be made on the way get SOURCE_DATE_EPOCH, if it is set.
+    """
+    directory = resolve_inside(root, path.rpartition("/")[0])
+    missing = []
+    while not directory.is_dir():
+        missing.append(directory)
+        directory = directory.parent
+    time, epoch = directory.stat().st_mtime_ns, source_date_epoch()
+    yield
+    if epoch is not None:
+        for made in missing:
+            os.utime(made, (epoch, epoch))
+    os.utime(directory, ns=(time, time))
+
+
+def _copy_directory(directory: Path, root: Path, path: str, modes: Modes, owner: Owner) -> tuple[Path, int]:
+    """Make or merge one directory; returns it with the time that it shall have in the end."""
     status = directory.stat()
     if (target := resolve_inside(root, path)).is_dir():
+        time = target.stat().st_mtime_ns
         if modes.merged is not None:
             target.chmod(modes.merged)
-        return
+        return target, time
     mode = stat.S_IMODE(status.st_mode) & 0o777 if modes.new_directory is None else modes.new_directory
     target = make_directory(root, path, mode)
     os.chown(target, owner.uid, owner.gid)
-    yield target, status.st_mtime_ns
+    return target, status.st_mtime_ns
 
 
 def _copy_link(link: Path, root: Path, path: str, owner: Owner) -> None:

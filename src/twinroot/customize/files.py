@@ -16,7 +16,7 @@ from twinroot.config.image.files import AdditionalFile
 from twinroot.config.image.os import Os
 from twinroot.config.problems import KeyPath
 from twinroot.customize.build_time import source_date_epoch
-from twinroot.customize.copying import copy_file
+from twinroot.customize.copying import copy_file, steady_times
 from twinroot.errors import InputError
 from twinroot.plan.disk import PlannedDisk
 from twinroot.sandbox.paths import inside, open_new, resolve_inside
@@ -35,10 +35,10 @@ def place_files(root: Path, file: ConfigFile, disk: PlannedDisk) -> None:
         path = absolute(wanted.destination)
         check_place(root, path.rpartition("/")[0], (*key, "destination"), file)
         if wanted.source is None:
-            with file.blaming((*key, "destination")):
+            with file.blaming((*key, "destination")), steady_times(root, path):
                 _write_content(root, path, wanted)
         else:
-            with file.blaming((*key, "source")):
+            with file.blaming((*key, "source")), steady_times(root, path):
                 copy_file(file.resolve(wanted.source), root, path, disk, mode=wanted.permissions)
 
 

@@ -77,9 +77,10 @@ def read_value(path: Path) -> str:
     """What a file holds, without one line end after it, which editors add."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise InputError(f"{path} is not a file")
         with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise InputError(f"{path} is not a file")
             # More than any password, so that the complaint about the length follows.
             content = file.read(4 * _MAX)
     except OSError as error:

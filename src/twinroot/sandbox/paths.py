@@ -68,9 +68,10 @@ def read_file(root: Path, path: str, *, limit: int = 16 * MIB) -> bytes | None:
         descriptor = os.open(resolve_inside(root, path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        return None
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return None
         content = file.read(limit + 1)
     if len(content) > limit:
         raise InputError(f"{path} of the image is larger than {exact(limit)}")

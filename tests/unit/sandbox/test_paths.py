@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from twinroot.errors import InputError
-from twinroot.sandbox.paths import resolve_inside
+from twinroot.sandbox.paths import read_file, resolve_inside
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,29 @@ def test_loops(tmp_path: Path) -> None:
     (tmp_path / "b").symlink_to("/a")
     with pytest.raises(InputError, match="/a/x of the image is a loop"):
         resolve_inside(tmp_path, "/a/x")
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "link out", "pipe", "directory", "missing", "below a file"])
+def test_reading_opens_plain_files_of_the_image_only(kind: str, tmp_path: Path) -> None:
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    root.mkdir()
+    outside.write_text("outside")
+    (root / "target").write_text("inside")
+    path = root / "a"
+    if kind == "file":
+        path.write_text("inside")
+    elif kind.startswith("link"):
+        path.symlink_to("/target" if kind == "link" else outside)
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "directory":
+        path.mkdir()
+    found = read_file(root, "/target/a" if kind == "below a file" else "/a")
+    assert found == (b"inside" if kind in ("file", "link") else None)
+
+
+def test_reading_has_a_limit(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"12345")
+    assert read_file(tmp_path, "a", limit=5) == b"12345"
+    with pytest.raises(InputError, match="/a of the image is larger than 4 bytes"):
+        read_file(tmp_path, "/a", limit=4)
