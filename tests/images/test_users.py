@@ -198,3 +198,18 @@ def test_the_example_of_the_reference(os_base: Path, place: Workplace) -> None:
     assert image.row("/etc/passwd", "backup")[6] == "/usr/sbin/nologin"
     assert image.row("/etc/shadow", "backup")[4] == "90"
     assert image.text("/home/admin/.ssh/authorized_keys") == f"{KEY}\n"
+
+
+def test_the_example_of_the_how_to(os_base: Path, place: Workplace) -> None:
+    page = (REPOSITORY / "docs/how-to/users-files-scripts.md").read_text()
+    script = page.split("```bash\n")[1].split("```")[0]
+    for path, text in (
+        ("secrets/alice", HASH), ("keys/alice.pub", KEY), ("app/data", "data"), ("scripts/own.sh", script),
+        ("region-north.conf", "north\n"),
+    ):  # fmt: skip
+        (place.root / path).parent.mkdir(exist_ok=True)
+        (place.root / path).write_text(text)
+    image = Inside(place.succeeds(os_base, page.split("```yaml\n")[1].split("```")[0]))
+    assert image.owner("/opt/app/data") == (0o755, 1600, 1500)
+    assert image.text("/etc/motd") == "Welcome.\n" and image.text("/etc/region.conf") == "north\n"
+    assert image.row("/etc/shadow", "alice")[1] == HASH

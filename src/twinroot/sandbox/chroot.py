@@ -84,9 +84,12 @@ class Chroot:
         target = self.root / name
         if target.is_symlink() or (target.exists() and not target.is_dir()):
             raise InputError(f"/{name} of the image is not a directory")
+        status = self.root.stat()
         with Mounts() as mounts:
             mounts.bind(directory, target, read_only=True, temporary=True)
             yield f"/{name}"
+        # The mount point came and went: nothing in the image shall tell of it.
+        os.utime(self.root, ns=(status.st_atime_ns, status.st_mtime_ns))
 
     def has(self, program: str) -> bool:
         """Whether the image has a program in its search path."""
