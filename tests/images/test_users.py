@@ -122,17 +122,23 @@ os:
   users:
     - {name: alice, uid: 1600, homeDirectory: /srv/alice, sshPublicKeys: [ssh-ed25519 AAAA]}
     - {name: bob, uid: 1601, sshPublicKeys: [ssh-ed25519 AAAA]}
+    - {name: carol, uid: 1602, homeDirectory: /}
+    - {name: dave, uid: 1603, homeDirectory: /home}
 """
 
 
 def test_homes_on_filesystems_of_their_own(os_base: Path, place: Workplace) -> None:
-    raw = place.succeeds(os_base, HOME)
+    done = place.run(os_base, HOME)
+    assert done.code == 0, done.stderr
+    raw = place.out / "image"
     homes, alice = Inside(raw, 2), Inside(raw, 3)
     assert Inside(raw).names("/home") == []
     assert homes.owner("/bob")[1:] == homes.owner("/bob/.bashrc")[1:]
     assert homes.owner("/bob/.ssh/authorized_keys")[:2] == (0o600, 1601)
     assert alice.owner("/")[1] == 1600 and alice.owner("/.bashrc")[1] == 1600
     assert alice.owner("/.ssh")[:2] == (0o700, 1600)
+    assert Inside(raw).owner("/")[1:] == homes.owner("/")[1:] == (0, 0), "only an empty filesystem is handed over"
+    assert "the home directory / of carol was there before" in done.stderr
 
 
 REFUSED = [

@@ -23,6 +23,7 @@ from twinroot.customize.accounts import (
 )
 from twinroot.customize.build_time import source_date_epoch
 from twinroot.customize.copying import Modes, Owner, copy_tree
+from twinroot.customize.files import check_place
 from twinroot.customize.passwords import set_password
 from twinroot.customize.ssh_keys import authorize, read_keys, split_keys
 from twinroot.distro.distro import Distro
@@ -61,6 +62,8 @@ def _apply(work: _Work, user: User, key: KeyPath) -> None:
     accounts, groups = read_accounts(work.chroot.root), read_groups(work.chroot.root)
     for finding in clashes(user, accounts, groups):
         raise work.file.refusal((*key, *finding.path), finding.message, finding.hint)
+    if user.home_directory:
+        check_place(work.chroot.root, user.home_directory, (*key, "homeDirectory"), work.file)
     with work.file.blaming((*key, "name")):
         if user.name in accounts:
             for argv in changes(user):
@@ -148,19 +151,22 @@ def _create(work: _Work, user: User, *, own_group_exists: bool) -> None:
 
 
 def _settle_home(work: _Work, account: Account) -> None:
-    """Hand a home directory over that useradd found there and so left alone: the mount point of a filesystem."""
+    """Hand a home directory over that useradd found there and so left alone: an empty filesystem's mount point.
+
+    Any other directory that was there before stays whose it is: nobody is given `/` or `/var` for naming it as a home.
+    """
     root = work.chroot.root
     home = resolve_inside(root, account.home)
     if not home.is_dir() or home.stat().st_uid == account.uid:
         return
-    if home not in [resolve_inside(root, mount_path(partition)) for partition in work.disk.mounted]:
+    mount_points = [resolve_inside(root, mount_path(partition)) for partition in work.disk.mounted]
+    if home not in mount_points or {entry.name for entry in home.iterdir()} - {"lost+found"}:
         owner = home.stat().st_uid
-        log.warning(
-            "the home directory %s of %s was there before and stays with uid %d", account.home, account.name, owner
-        )
+        message = "the home directory %s of %s was there before and stays with uid %d"
+        log.warning(message, account.home, account.name, owner)
         return
     skeleton, owned = resolve_inside(root, "/etc/skel"), Owner(account.uid, account.gid)
-    if skeleton.is_dir() and not {entry.name for entry in home.iterdir()} - {"lost+found"}:
+    if skeleton.is_dir():
         copy_tree(skeleton, root, account.home, work.disk, Modes(file=None, new_directory=None), owner=owned)
     os.chown(home, account.uid, account.gid)
     home.chmod(home_mode(login_settings(root)))
