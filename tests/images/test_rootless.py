@@ -15,12 +15,27 @@ from pathlib import Path
 
 import pytest
 
+from tests.images import BASE_DEB, built
+from tests.images.inside import Inside
 from tests.images.synthetic import MIB, small_base
 from tests.images.workplace import Workplace
 
 pytestmark = pytest.mark.images
 
-_CONFIG = "os:\n  hostname: changed\n  kernelCommandLine:\n    extraCommandLine: [extra]\n"
+_CONFIG = """
+os:
+  hostname: changed
+  kernelCommandLine: {extraCommandLine: [extra]}
+  additionalFiles: [{content: text, destination: /srv/a/file, permissions: 600}]
+  additionalDirs: [{source: files, destination: /srv/b}]
+scripts:
+  postCustomization: [{path: files/script}, {content: "! echo x 2>/dev/null > /_imageconfigs/x"}]
+"""
+_USERS = """
+os:
+  users:
+    - {name: alice, uid: 1600, password: {type: plain-text, value: secret}, sshPublicKeys: [ssh-rsa A]}
+"""
 
 
 def _user() -> pwd.struct_passwd:
@@ -103,16 +118,23 @@ def _debugfs(at: str, request: str) -> str:
     return subprocess.run(["debugfs", "-R", request, at], capture_output=True, text=True, check=True, env=env).stdout
 
 
-def test_same_image_without_root(open_place: Path, place: Workplace) -> None:
-    user = _user()
-    base = small_base(open_place / "base.raw", _edit)
+def _sources(place: Workplace) -> None:
+    (place.root / "files").mkdir()
+    (place.root / "files/script").write_text("echo made > /srv/b/made\n")
+    (place.root / "files/link").symlink_to("script")
+    os.utime(place.root / "files/script", (1, 1))
+
+
+def _without_root(user: pwd.struct_passwd, directory: Path, base: Path, config: str) -> Path:
+    """The image that an ordinary user makes of a base; skips the test when the user's Python cannot be used."""
     base.chmod(0o644)
-    theirs = open_place / "work"
+    theirs = directory / "work"
     theirs.mkdir()
     there = Workplace(theirs)
-    arguments = there.arguments(base, _CONFIG)
+    _sources(there)
+    arguments = there.arguments(base, config)
     for path in (theirs, *theirs.rglob("*")):
-        os.chown(path, user.pw_uid, user.pw_gid)
+        os.lchown(path, user.pw_uid, user.pw_gid)
     # The system's Python with our modules on its path: the virtual environment may lie where only root can look.
     words = ["/usr/bin/python3", "-m", "twinroot.cli.imagecustomizer", *map(str, arguments)]
     modules = [path for path in sys.path if path.endswith(("/src", "site-packages"))]
@@ -124,6 +146,29 @@ def test_same_image_without_root(open_place: Path, place: Workplace) -> None:
     assert done.returncode == 0, done.stderr
     there.check_clean()
     assert (there.out / "image").stat().st_uid == user.pw_uid
-    listing = _listing(there.out / "image")
+    return there.out / "image"
+
+
+def test_same_image_without_root(open_place: Path, place: Workplace) -> None:
+    user = _user()
+    base = small_base(open_place / "base.raw", _edit)
+    listing = _listing(_without_root(user, open_place, base, _CONFIG))
     assert any(row.startswith("/usr/bin/ping") and "security.capability" in row for row in listing)
+    assert {row.split()[0] for row in listing} >= {"/srv/a/file", "/srv/b/link", "/srv/b/made"}
+    _sources(place)
     assert listing == _listing(place.succeeds(base, _CONFIG))
+
+
+def test_users_without_root(open_place: Path) -> None:
+    user = _user()
+    base = open_place / "base.raw"
+    subprocess.run(["qemu-img", "convert", "-W", "-O", "raw", built(BASE_DEB), base], check=True)
+    # fuse2fs lists access control lists and cannot read them; that is not what this test is about.
+    commands = "".join(f"ea_rm /var/log/journal system.posix_acl_{kind}\n" for kind in ("access", "default"))
+    env = os.environ | {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+    argv = ["debugfs", "-w", "-f", "-", Inside(base).at]
+    subprocess.run(argv, input=commands, text=True, capture_output=True, check=True, env=env)
+    image = Inside(_without_root(user, open_place, base, _USERS))
+    assert image.row("/etc/shadow", "alice")[1].startswith("$6$")
+    assert image.owner("/home/alice/.ssh/authorized_keys") == (0o600, 1600, int(image.row("/etc/passwd", "alice")[3]))
+    assert image.owner("/etc/shadow")[1] == 0

@@ -32,6 +32,12 @@ def test_standard_input_is_closed_unless_given() -> None:
     assert run(["cat"], stdin=b"given").stdout == "given"
 
 
+def test_standard_error_among_standard_output() -> None:
+    seen: list[str] = []
+    result = run(["sh", "-c", "echo a; echo b >&2; echo c"], merged=True, on_line=seen.append)
+    assert (seen, result.stdout, result.stderr) == (["a", "b", "c"], "a\nb\nc\n", "")
+
+
 def test_exit_codes() -> None:
     assert run(["sh", "-c", "exit 3"], ok=(0, 3)).code == 3
     with pytest.raises(CommandError) as caught:

@@ -205,6 +205,52 @@ print(json.dumps([out, seen, args.splitlines(), env]))
     assert found == ["a\nb", ["a", "b"], ["<a b>", "<>", "<-x>", "<$HOME>", "<'\">"], "two words"]
 
 
+def test_the_environment_of_a_program_of_the_image_is_not_that_of_our_own(root: Path) -> None:
+    """Neither do its search path and umask matter for what we start ourselves, nor ours for it."""
+    before = os.umask(0o077)
+    try:
+        found = isolated(
+            OPEN
+            + """
+os.environ["TMPDIR"] = "/no/such/place"
+odd = {"PATH": "/none", "IFS": "x", "ENV": "/none", "root": "/x", "A": "it's \\"$x\\"\\n", "-u": "b"}
+with open_chroot(root) as chroot:
+    env = chroot.run(["/bin/env", "-0"], env=odd).stdout
+    host = sh(chroot, "hostname; umask")
+print(json.dumps([env.split("\\0"), host, odd]))
+""",
+            root,
+        )
+    finally:
+        os.umask(before)
+    env, host, odd = found
+    values = dict(line.split("=", 1) for line in env if line)
+    assert {name: values[name] for name in odd} == odd
+    assert host.split() == ["localhost", "0022"]
+    assert not [name for name in values if name.startswith(("TWINROOT", "TMPDIR"))]
+
+
+def test_a_directory_of_the_host_is_shown_read_only(root: Path, tmp_path: Path) -> None:
+    shown = tmp_path / "shown, with: 'odd' name"
+    shown.mkdir()
+    (shown / "file").write_text("content")
+    os.utime(root, (1, 1))
+    found = isolated(
+        OPEN
+        + """
+with open_chroot(root) as chroot:
+    os.utime(root, (1, 1))
+    with chroot.showing(Path(sys.argv[2]), "shown") as path:
+        found = [path, sh(chroot, "cat /shown/file"), sh(chroot, "touch /shown/x 2>/dev/null || echo no")]
+    found += [(root / "shown").exists(), root.stat().st_mtime]
+print(json.dumps(found))
+""",
+        root, shown,
+    )  # fmt: skip
+    assert found == ["/shown", "content", "no", False, 1]
+    assert [path.name for path in shown.iterdir()] == ["file"]
+
+
 MOUNTS = """
 from twinroot.sandbox.mounts import Mounts
 place = Path(sys.argv[1])

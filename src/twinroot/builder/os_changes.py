@@ -12,6 +12,9 @@ from twinroot.builder.request import CustomizeRequest
 from twinroot.config.image.file import ConfigFile
 from twinroot.config.image.os import Os
 from twinroot.config.image.selinux import SelinuxMode
+from twinroot.customize.directories import place_directories
+from twinroot.customize.files import place_files
+from twinroot.customize.groups import create_groups
 from twinroot.customize.history import write_history
 from twinroot.customize.hostname import set_hostname
 from twinroot.customize.image_release import BuildStamp, write_release
@@ -19,9 +22,11 @@ from twinroot.customize.initramfs import check_kernel, regenerate
 from twinroot.customize.modules import apply_modules
 from twinroot.customize.overlays import apply_overlays, label_rules
 from twinroot.customize.packages import PackageWork, apply_packages, list_installed, remove_package_manager
+from twinroot.customize.scripts import run_scripts
 from twinroot.customize.selinux import ARGUMENT_NAMES, current_mode, mode_arguments, write_mode
 from twinroot.customize.selinux_labels import add_rules, check_labels, set_labels
 from twinroot.customize.services import apply_services
+from twinroot.customize.users import apply_users
 from twinroot.distro.distro import Distro
 from twinroot.distro.packages import InstalledPackage, PackageSources
 from twinroot.errors import InternalError
@@ -101,6 +106,24 @@ def _hostname(work: OsWork, _step: Step) -> None:
     set_hostname(work.chroot.root, work.os.hostname or "")
 
 
+def _groups(work: OsWork, step: Step) -> None:
+    create_groups(work.chroot, work.distro, work.file(step))
+
+
+def _users(work: OsWork, step: Step) -> None:
+    apply_users(work.chroot, work.distro, work.disk, work.file(step))
+
+
+def _directories(work: OsWork, step: Step) -> None:
+    with phase(work.emit, "directories", "Copying directories", unit="step"):
+        place_directories(work.chroot.root, work.file(step), work.disk)
+
+
+def _files(work: OsWork, step: Step) -> None:
+    with phase(work.emit, "files", "Copying files", unit="step"):
+        place_files(work.chroot.root, work.file(step), work.disk)
+
+
 def _services(work: OsWork, step: Step) -> None:
     apply_services(work.chroot, (work.file(step).config.os or Os()).services)
 
@@ -172,6 +195,16 @@ def _remove_package_manager(work: OsWork, _step: Step) -> None:
         remove_package_manager(work.chroot, work.distro, places, _ignore)
 
 
+def _post_scripts(work: OsWork, step: Step) -> None:
+    with phase(work.emit, "scripts", "Running scripts", unit="step"):
+        run_scripts(work.chroot, work.file(step), "postCustomization")
+
+
+def _final_scripts(work: OsWork, step: Step) -> None:
+    with phase(work.emit, "scripts", "Running final scripts", unit="step"):
+        run_scripts(work.chroot, work.file(step), "finalizeCustomization")
+
+
 def _kernel_check(work: OsWork, _step: Step) -> None:
     check_kernel(work.chroot)
 
@@ -180,6 +213,10 @@ _CARRY_OUT: dict[Action, Callable[[OsWork, Step], None]] = {
     Action.FSTAB: _fstab,
     Action.PACKAGES: _packages,
     Action.HOSTNAME: _hostname,
+    Action.GROUPS: _groups,
+    Action.USERS: _users,
+    Action.DIRECTORIES: _directories,
+    Action.FILES: _files,
     Action.SERVICES: _services,
     Action.MODULES: _modules,
     Action.RELEASE: _release,
@@ -191,6 +228,8 @@ _CARRY_OUT: dict[Action, Callable[[OsWork, Step], None]] = {
     Action.INITRAMFS: _initramfs,
     Action.REMOVE_PACKAGE_MANAGER: _remove_package_manager,
     Action.RELABEL: _relabel,
+    Action.POST_SCRIPTS: _post_scripts,
+    Action.FINAL_SCRIPTS: _final_scripts,
     Action.KERNEL_CHECK: _kernel_check,
 }
 

@@ -21,6 +21,8 @@ def resource_problems(loaded: LoadedConfig, *, input_and_output: bool) -> list[P
     for file in loaded.files:
         for found in host_paths(file.config):
             message = None if found.key[0] in _OVERRIDABLE else _complaint(found, file.resolve(found.path))
+            if not message and found.key[0] == "scripts" and not script_in_directory(file.path.parent, found.path):
+                message = f"the path leads out of the directory of the configuration file: {found.path}"
             if message:
                 problems.append(file.document.problem(found.key, message))
     for found in host_paths(loaded.config) if input_and_output else ():
@@ -31,6 +33,14 @@ def resource_problems(loaded: LoadedConfig, *, input_and_output: bool) -> list[P
         if message:
             problems.append(loaded.document.problem(found.key, message))
     return problems
+
+
+def script_in_directory(directory: Path, path: str) -> str | None:
+    """The path of a script relative to the directory, links followed; None when that leads out of it."""
+    try:
+        return str((directory / path).resolve().relative_to(directory.resolve()))
+    except ValueError:
+        return None
 
 
 def _complaint(found: HostPath, path: Path, *, into_directory: bool = False) -> str | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from twinroot.config.image.overlays import Overlay, normal
 from twinroot.distro.distro import Distro
 from twinroot.errors import InputError
-from twinroot.sandbox.paths import place_directory, place_file, read_text
+from twinroot.sandbox.paths import make_directory, place_file, read_text
 from twinroot.storage.fstab import FSTAB, fstab_entries, render_line
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ def apply_overlays(root: Path, overlays: Sequence[Overlay], distro: Distro) -> N
     _warn_of_read_only(text, overlays)
     for overlay in overlays:
         for path in (overlay.mount_point, overlay.upper_dir, overlay.work_dir):
-            place_directory(root, path)
+            make_directory(root, path)
     place_file(root, FSTAB, changed, follow=True)
     if overlays:
         _prepare_initramfs(root, overlays, distro)

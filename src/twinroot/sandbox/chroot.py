@@ -3,12 +3,14 @@
 Each program runs with the tree as its root, in PID, mount, IPC and UTS namespaces of its own, so that it cannot
 leave a process or a mount behind, see ours, or rename the host. It gets a `/dev` with six harmless nodes, an empty
 `/sys` (the host's firmware variables and devices are none of its business), a `/proc` whose host settings are
-read-only, an empty `/run` and `/tmp`, and no capability that reaches into the host's kernel.
+read-only, an empty `/run` and `/tmp`, and no capability that reaches into the host's kernel. The host's name is hidden
+by `namespace`.
 """
 
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,7 +33,11 @@ for name in sys sysrq-trigger irq bus; do
   [ -e "$root/proc/$name" ] || continue
   mount --bind "$root/proc/$name" "$root/proc/$name" && mount -o remount,bind,ro "$root/proc/$name"
 done
-exec setpriv --bounding-set "$TWINROOT_DROP" env -u TWINROOT_DROP chroot "$root" "$@"
+umask 022
+# What the host's programs are called with is settled before the environment of the image's program takes their place.
+chroot=$(command -v chroot)
+eval "set -- $TWINROOT_ENV"' "$chroot" "$root" "$@"'
+exec setpriv --bounding-set "$TWINROOT_DROP" env -u TWINROOT_DROP -u TWINROOT_ENV -u TMPDIR -- "$@"
 """
 ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -57,15 +63,33 @@ class Chroot:
         stdin: bytes | None = None,
         ok: Sequence[int] = (0,),
         on_line: Callable[[str], None] | None = None,
+        merged: bool = False,
         network: bool = False,
     ) -> Result:
-        """Run a program of the image; as `tools.run.run`. `network` lets it reach the host's network."""
+        """Run a program of the image; as `tools.run.run`. `network` lets it reach the host's network.
+
+        `env` adds to `ENVIRONMENT`. It reaches the image's program only, and no command line that others can see.
+        """
         isolated = [] if network else ["--net"]
         # It dies with us, as everything that `run` starts, and takes its PID namespace along.
         command = ["unshare", "--mount", "--pid", "--ipc", "--uts", *isolated, "--fork", "--kill-child", "--"]
         command += ["sh", "-c", _ENTER, "enter", str(self.root), *argv]
-        drop = {"TWINROOT_DROP": _DROPPED}
-        return run(command, env=ENVIRONMENT | dict(env or {}) | drop, stdin=stdin, ok=ok, on_line=on_line)
+        words = [f"{name}={value}" for name, value in (ENVIRONMENT | dict(env or {})).items()]
+        outside = {"TWINROOT_DROP": _DROPPED, "TWINROOT_ENV": shlex.join(words)}
+        return run(command, env=outside, stdin=stdin, ok=ok, on_line=on_line, merged=merged)
+
+    @contextmanager
+    def showing(self, directory: Path, name: str) -> Iterator[str]:
+        """Show a directory of the host as /NAME of the image, read-only, for as long as the block runs; its path."""
+        target = self.root / name
+        if target.is_symlink() or (target.exists() and not target.is_dir()):
+            raise InputError(f"/{name} of the image is not a directory")
+        status = self.root.stat()
+        with Mounts() as mounts:
+            mounts.bind(directory, target, read_only=True, temporary=True)
+            yield f"/{name}"
+        # The mount point came and went: nothing in the image shall tell of it.
+        os.utime(self.root, ns=(status.st_atime_ns, status.st_mtime_ns))
 
     def has(self, program: str) -> bool:
         """Whether the image has a program in its search path."""

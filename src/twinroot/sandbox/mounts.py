@@ -46,7 +46,9 @@ class Mounts:
             self._stack.callback(lambda: target.rmdir() if not any(target.iterdir()) else None)
         self._mount(target, ["--bind", str(source), str(target)])
         if read_only:
-            run(["mount", "-o", "remount,bind,ro", target])
+            # In a user namespace, restrictions that the filesystem has already may not be lifted.
+            noexec = ",noexec" if os.statvfs(source).f_flag & os.ST_NOEXEC else ""
+            run(["mount", "-o", f"remount,bind,ro,nosuid,nodev{noexec}", target])
         return target
 
     def tmpfs(self, target: Path, options: str) -> Path:

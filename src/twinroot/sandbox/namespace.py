@@ -13,12 +13,14 @@ from __future__ import annotations
 import ctypes
 import os
 import pwd
+import socket
 from pathlib import Path
 
 from twinroot.errors import HostError
 from twinroot.tools.run import run
 
 _CLONE_NEWNS = 0x00020000  # linux/sched.h
+_CLONE_NEWUTS = 0x04000000
 _CLONE_NEWUSER = 0x10000000
 _MS_REC_PRIVATE = 0x4000 | (1 << 18)  # sys/mount.h: MS_REC | MS_PRIVATE
 _IMAGE_IDS = 65536
@@ -31,8 +33,9 @@ def isolate() -> bool:
     """
     libc = ctypes.CDLL(None, use_errno=True)
     if os.geteuid() == 0:
-        _unshare(libc, _CLONE_NEWNS)
+        _unshare(libc, _CLONE_NEWNS | _CLONE_NEWUTS)
         _make_private(libc)
+        _forget_host_name()
         return True
     uid_range, gid_range = _subordinate("uid"), _subordinate("gid")
     uid, gid, pid = os.geteuid(), os.getegid(), os.getpid()
@@ -50,7 +53,7 @@ def isolate() -> bool:
             os._exit(1)
         os._exit(0)
     os.close(ready_read)
-    _unshare(libc, _CLONE_NEWUSER | _CLONE_NEWNS)
+    _unshare(libc, _CLONE_NEWUSER | _CLONE_NEWNS | _CLONE_NEWUTS)
     os.write(ready_write, b"x")
     os.close(ready_write)
     if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0:
@@ -59,6 +62,7 @@ def isolate() -> bool:
             hint="run as root, or install uidmap and give your user a range in /etc/subuid and /etc/subgid",
         )
     _become_root_inside(libc)
+    _forget_host_name()
     return False
 
 
@@ -73,6 +77,14 @@ def _become_root_inside(libc: ctypes.CDLL) -> None:
             f"this host gives user namespaces no privileges: {error}",
             hint="run as root, or write 0 to /proc/sys/kernel/apparmor_restrict_unprivileged_userns (Ubuntu 24.04)",
         ) from error
+
+
+def _forget_host_name() -> None:
+    """What the build host is called must not find its way into images: programs write it into keys and comments."""
+    try:
+        socket.sethostname("localhost")
+    except OSError as error:
+        raise HostError(f"this host does not let the host name be changed in a namespace: {error}") from error
 
 
 def _unshare(libc: ctypes.CDLL, flags: int) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
 from twinroot.errors import InputError
+from twinroot.units import MIB, exact
 
 _MAX_TEXT = 32 * 1024 * 1024  # bytes; far beyond any configuration file, and nothing that fills the memory
 
@@ -59,37 +61,91 @@ def place_file(root: Path, path: str, text: str, *, follow: bool = False) -> Pat
     return target
 
 
+def read_file(root: Path, path: str, *, limit: int = 16 * MIB) -> bytes | None:
+    """The content of a plain file of the image, links followed inside it; None when there is no such file.
+
+    Nothing else is opened: a pipe would wait for ever, a device is not the image's. InputError beyond `limit` bytes.
+    """
+    try:
+        descriptor = os.open(resolve_inside(root, path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise InputError(f"{path} of the image is larger than {exact(limit)}")
+    return content
+
+
+def make_directory(root: Path, path: str, mode: int = 0o755) -> Path:
+    """A directory of the image. What is missing of it is made, with `mode` whatever the umask, and belongs to root."""
+    target = resolve_inside(root, path)
+    missing = []
+    while not target.is_dir():
+        missing.append(target)
+        target = target.parent
+    for directory in reversed(missing):
+        try:
+            directory.mkdir()
+        except FileExistsError as error:
+            raise InputError(f"{inside(root, directory)} of the image is not a directory") from error
+        os.chown(directory, 0, 0)
+        directory.chmod(mode)
+    return missing[0] if missing else target
+
+
+def open_new(root: Path, path: str, *, parents_mode: int = 0o755) -> BinaryIO:
+    """A new file at a path of the image, for writing; it belongs to root, who alone may read it until told otherwise.
+
+    Whatever is there gives way, also a link, which is not followed. InputError for directories and links to one.
+    """
+    target = _free_place(root, path, parents_mode)
+    if target.is_symlink() and resolve_inside(root, inside(root, target)).is_dir():
+        raise InputError(f"{path} of the image is a link to a directory, where a file is to be written")
+    target.unlink(missing_ok=True)
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    os.fchown(descriptor, 0, 0)
+    return os.fdopen(descriptor, "wb")
+
+
+def place_link(root: Path, path: str, destination: str) -> Path:
+    """A symbolic link at a path of the image, in place of any file or link there; returns where it is."""
+    target = _free_place(root, path, 0o755)
+    target.unlink(missing_ok=True)
+    target.symlink_to(destination)
+    os.lchown(target, 0, 0)
+    return target
+
+
+def inside(root: Path, path: Path) -> str:
+    """The path that the image has for a place in its tree."""
+    return f"/{path.relative_to(root)}" if path != root else "/"
+
+
+def _free_place(root: Path, path: str, parents_mode: int) -> Path:
+    """Where a new entry goes; its directory is made when missing. InputError when a directory is in its place."""
+    directory, _, name = path.rpartition("/")
+    if name in ("", ".", ".."):
+        raise InputError(f"the path {path} names a directory, where a file is to be written")
+    target = make_directory(root, directory, parents_mode) / name
+    if target.is_dir() and not target.is_symlink():
+        raise InputError(f"{path} of the image is a directory, where a file is to be written")
+    return target
+
+
 def read_text(root: Path, path: str) -> str | None:
     """The text of a file at a path of the image, links followed inside it; None when there is none.
 
-    InputError for what is no plain file: a pipe or a device that a base image may hold must not be opened. Bytes that
-    are no UTF-8 become surrogates, so that `place_file` writes them as they were.
+    InputError for what is no plain file. Bytes that are no UTF-8 become surrogates, so that `place_file` writes them as
+    they were.
     """
-    target = resolve_inside(root, path)
-    try:
-        status = target.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    if not stat.S_ISREG(status.st_mode):
+    content = read_file(root, path, limit=_MAX_TEXT)
+    if content is None and os.path.lexists(resolve_inside(root, path)):
         raise InputError(f"{path} of the image is no plain file")
-    if status.st_size > _MAX_TEXT:
-        raise InputError(f"{path} of the image has {status.st_size} bytes, too many for a text file")
-    return target.read_bytes().decode("utf-8", "surrogateescape")
-
-
-def place_directory(root: Path, path: str) -> Path:
-    """Make a directory, and those above it, at a path of the image, links followed inside it; returns where it is."""
-    target = resolve_inside(root, path)
-    missing = [each for each in (target, *target.parents) if each.is_relative_to(root) and not each.exists()]
-    try:
-        for directory in reversed(missing):
-            directory.mkdir()
-            directory.chmod(0o755)
-    except (FileExistsError, NotADirectoryError):
-        pass
-    if not target.is_dir():
-        raise InputError(f"{path} of the image cannot be a directory: there is a file in its way")
-    return target
+    return None if content is None else content.decode("utf-8", "surrogateescape")
 
 
 def remove_inside(root: Path, path: str) -> bool:

@@ -72,12 +72,14 @@ def run(
     cwd: Arg | None = None,
     ok: Sequence[int] = (0,),
     on_line: Callable[[str], None] | None = None,
+    merged: bool = False,
     hint: str | None = None,
 ) -> Result:
     """Run a program to its end and return its output.
 
     `env` adds to `environment()`. `ok` lists the exit codes that count as success. `on_line` sees each line of
-    standard output as it comes; a carriage return, which progress displays use, ends a line too. Raises CommandError
+    standard output as it comes; a carriage return, which progress displays use, ends a line too. `merged` puts standard
+    error among standard output, in the order in which they were written. Raises CommandError
     for other exit codes, MissingToolError when the program is not there. Whatever interrupts us (an exception in
     `on_line`, Ctrl-C, SIGTERM) ends the program and everything it started first. Where the host has setpriv,
     a SIGKILL of ours ends the program too.
@@ -86,7 +88,10 @@ def run(
     command[0] = find(command[0])
     shown = shlex.join(command)
     log.debug("run: %s", shown)
-    with tempfile.TemporaryFile() as errors, _process(command, stdin, env, cwd, errors) as process:
+    with (
+        tempfile.TemporaryFile() as errors,
+        _process(command, stdin, env, cwd, subprocess.STDOUT if merged else errors) as process,
+    ):
         out = _read_lines(process, stdin, on_line) if on_line else process.communicate(stdin)[0]
         code = process.wait()
         errors.seek(0)
@@ -100,7 +105,7 @@ def run(
 
 @contextmanager
 def _process(
-    command: list[str], stdin: bytes | None, env: Mapping[str, str] | None, cwd: Arg | None, errors: IO[bytes]
+    command: list[str], stdin: bytes | None, env: Mapping[str, str] | None, cwd: Arg | None, errors: IO[bytes] | int
 ) -> Iterator[subprocess.Popen[bytes]]:
     process: subprocess.Popen[bytes] | None = None
     try:

@@ -35,13 +35,7 @@ UNBUILT = {
     "storage.resetPartitionsUuidsType": RESET,
     "storage.reinitializeVerity": "storage: {reinitializeVerity: all}",
     "storage.filesystems[].type": DISK.replace("TYPE", "xfs"),
-    "os.additionalFiles": "os: {additionalFiles: [{content: a, destination: /a}]}",
-    "os.additionalDirs": "os: {additionalDirs: [{source: ., destination: /a}]}",
-    "os.groups": "os: {groups: [{name: a}]}",
-    "os.users": "os: {users: [{name: a}]}",
     "os.uki": "os: {uki: {mode: create}}",
-    "scripts.postCustomization": "scripts: {postCustomization: [{content: a}]}",
-    "scripts.finalizeCustomization": "scripts: {finalizeCustomization: [{content: a}]}",
 }  # fmt: skip
 FEATURES = (
     "previewFeatures: [uki, output-artifacts, package-snapshot-time, reinitialize-verity, input-image-oci, "

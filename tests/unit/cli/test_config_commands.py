@@ -167,6 +167,8 @@ storage:
 os:
   bootloader: {resetType: hard-reset}
   users: [{name: a}]
+  packages: {snapshotTime: 2025-01-01}
+previewFeatures: [package-snapshot-time]
 """
 
 
@@ -189,7 +191,7 @@ def test_plan(place: Path) -> None:
     ]
     assert lines[-2:] == [
         "This version of twinroot cannot carry it out:",
-        "  c.yaml:14:10: os.users: this is not built yet in this version of twinroot",
+        "  c.yaml:15:28: os.packages.snapshotTime: this is not built yet in this version of twinroot",
     ]
 
 
@@ -204,7 +206,7 @@ def test_plan_as_json(place: Path) -> None:
     assert planned["disk"]["size"] == 1024**3
     assert [part["content"] for part in planned["disk"]["partitions"]] == ["/boot/efi", "/"]
     assert planned["disk"]["partitions"][1]["start"] == 65 * 1024**2
-    assert planned["notBuilt"][0]["key"] == "os.users"
+    assert planned["notBuilt"][0]["key"] == "os.packages.snapshotTime"
 
 
 def test_plan_without_a_layout(place: Path) -> None:

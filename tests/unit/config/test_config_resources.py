@@ -102,3 +102,14 @@ def test_only_the_last_base_image_of_a_chain_counts(whole: Path) -> None:
     (found,) = resource_problems(load_image_config(whole), input_and_output=True)
     assert (found.file, found.line, found.key) == (str(base), 2, "os.additionalDirs[0].source")
     assert found.message == f"there is no such directory: {whole.parent}/sub/d"
+
+
+def test_a_script_stays_below_its_directory_also_through_links(whole: Path) -> None:
+    outside = whole.parent.parent / f"{whole.parent.name}-outside"
+    outside.write_text("x")
+    (whole.parent / "a").unlink()
+    (whole.parent / "a").symlink_to(outside)
+    assert sorted(key for key, message in problems(whole) if "leads out of the directory" in message) == [
+        "scripts.finalizeCustomization[0].path",
+        "scripts.postCustomization[0].path",
+    ]

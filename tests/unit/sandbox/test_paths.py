@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from twinroot.errors import InputError
-from twinroot.sandbox.paths import place_directory, read_text, remove_inside, resolve_inside
+from twinroot.sandbox.paths import make_directory, read_file, read_text, remove_inside, resolve_inside
 
 
 @pytest.mark.parametrize(
@@ -66,23 +66,23 @@ def test_only_plain_files_are_read(tmp_path: Path, kind: str) -> None:
 def test_a_file_that_fills_the_memory_is_not_read(tmp_path: Path) -> None:
     with (tmp_path / "big").open("wb") as file:
         file.truncate(1 << 40)
-    with pytest.raises(InputError, match="too many for a text file"):
+    with pytest.raises(InputError, match="is larger than 32 MiB"):
         read_text(tmp_path, "/big")
 
 
-def test_place_directory(tmp_path: Path) -> None:
+def test_make_directory(tmp_path: Path) -> None:
     root = tmp_path / "root"
     root.mkdir(mode=0o700)
     (root / "var").symlink_to("/../../data")
-    made = place_directory(root, "/var/lib/upper")
+    made = make_directory(root, "/var/lib/upper")
     assert made == root / "data/lib/upper" and made.is_dir()
     assert [(root / name).stat().st_mode & 0o777 for name in ("data", "data/lib", ".")] == [0o755, 0o755, 0o700]
     made.chmod(0o700)
-    assert place_directory(root, "/var/lib/upper").stat().st_mode & 0o777 == 0o700
+    assert make_directory(root, "/var/lib/upper").stat().st_mode & 0o777 == 0o700
     (root / "file").touch()
     for path in ("/file", "/file/below"):
-        with pytest.raises(InputError, match="there is a file in its way"):
-            place_directory(root, path)
+        with pytest.raises(InputError, match="/file of the image is not a directory"):
+            make_directory(root, path)
 
 
 def test_remove_inside(tmp_path: Path) -> None:
@@ -97,3 +97,29 @@ def test_remove_inside(tmp_path: Path) -> None:
     assert not remove_inside(root, "/var/lib/none")
     assert list((root / "var/lib").iterdir()) == []
     assert (outside / "file").exists() and (root / "kept/file").exists()
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "link out", "pipe", "directory", "missing", "below a file"])
+def test_reading_opens_plain_files_of_the_image_only(kind: str, tmp_path: Path) -> None:
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    root.mkdir()
+    outside.write_text("outside")
+    (root / "target").write_text("inside")
+    path = root / "a"
+    if kind == "file":
+        path.write_text("inside")
+    elif kind.startswith("link"):
+        path.symlink_to("/target" if kind == "link" else outside)
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "directory":
+        path.mkdir()
+    found = read_file(root, "/target/a" if kind == "below a file" else "/a")
+    assert found == (b"inside" if kind in ("file", "link") else None)
+
+
+def test_reading_has_a_limit(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"12345")
+    assert read_file(tmp_path, "a", limit=5) == b"12345"
+    with pytest.raises(InputError, match="/a of the image is larger than 4 bytes"):
+        read_file(tmp_path, "/a", limit=4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from twinroot.config.image.rules import IMAGE_RULES
 from twinroot.config.image.secrets import secrets_in, without_secrets
 from twinroot.config.problems import KeyPath
 from twinroot.config.yaml import read_document
-from twinroot.errors import ConfigError, Problem
+from twinroot.errors import ConfigError, InputError, Problem
 
 _PACKAGES: KeyPath = ("os", "packages")
 _LISTS = {"installLists": "install_lists", "removeLists": "remove_lists", "updateLists": "update_lists"}
@@ -33,6 +34,21 @@ class ConfigFile:
     def resolve(self, path: str) -> Path:
         """A path of the file: absolute paths as they are, others relative to its directory (spec section 7)."""
         return self.path.parent / path
+
+    def refusal(self, key: KeyPath, message: str, hint: str | None = None) -> ConfigError:
+        """What is wrong with the value at `key`, found out while it is carried out; no password is shown with it."""
+        problem = self.document.problem(key, message, hint)
+        return ConfigError([without_secrets(problem, secrets_in(self.document))])
+
+    @contextmanager
+    def blaming(self, key: KeyPath) -> Iterator[None]:
+        """Turn an InputError into one that shows the value at `key`, unless it has a place already."""
+        try:
+            yield
+        except ConfigError:
+            raise
+        except InputError as error:
+            raise self.refusal(key, error.message, error.hint) from error
 
 
 def read_file(path: Path) -> tuple[ConfigFile, list[Problem]]:

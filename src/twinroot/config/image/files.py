@@ -17,7 +17,8 @@ class AdditionalFile(Section):
     """A file to put into the image, or onto the media of an ISO or PXE output."""
 
     destination: NonEmptyStr = Field(
-        description="Absolute path of the file in the image; for `iso` and `pxe`, a path on the media."
+        description="Absolute path of the file in the image; for `iso` and `pxe`, a path on the media. What is there "
+        "already, a link too, is replaced."
     )
     source: OptionalStr = Field(
         default=None, description="File to copy, relative to the directory of this configuration file."
@@ -37,7 +38,7 @@ class AdditionalFile(Section):
 
 
 class AdditionalDir(Section):
-    """A directory whose content is copied into the image."""
+    """A directory whose content is copied into the image, symbolic links as links."""
 
     source: NonEmptyStr = Field(
         description="Directory to copy from, relative to the directory of this configuration file."

@@ -28,13 +28,7 @@ NOT_BUILT = (
     Pattern("storage.resetPartitionsUuidsType"),
     Pattern("storage.reinitializeVerity"),
     Pattern("storage.filesystems[].type", ("xfs", "btrfs")),
-    Pattern("os.additionalFiles"),
-    Pattern("os.additionalDirs"),
-    Pattern("os.groups"),
-    Pattern("os.users"),
     Pattern("os.uki"),
-    Pattern("scripts.postCustomization"),
-    Pattern("scripts.finalizeCustomization"),
 )
 
 

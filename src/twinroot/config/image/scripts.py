@@ -64,7 +64,10 @@ class Script(Section):
 
 
 class Scripts(Section):
-    """Scripts that run near the end of the customisation, inside the image."""
+    """Scripts that run near the end of the customisation, inside the image and without the host's network.
+
+    The directory of the configuration file is at `/_imageconfigs`, read-only; `/tmp` and `/run` are in memory.
+    """
 
     post_customization: tuple[Script, ...] = Field(
         default=(), description="Run when everything else is done, before SELinux labels are set."
