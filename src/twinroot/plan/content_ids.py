@@ -23,7 +23,7 @@ _REPEATED = frozenset(
     {Action.FSTAB, Action.RELEASE, Action.HISTORY, Action.BOOT_LOADER, Action.VERITY, Action.UKI, Action.RELABEL}
 )
 _OPAQUE = frozenset({Action.POST_SCRIPTS, Action.FINAL_SCRIPTS})
-_EXPENSIVE = frozenset({Action.PACKAGES, Action.INITRAMFS, Action.RELABEL}) | _OPAQUE
+_EXPENSIVE = frozenset({Action.PACKAGES, Action.INITRAMFS}) | _OPAQUE
 
 
 @dataclass(frozen=True)
