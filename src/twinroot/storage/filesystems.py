@@ -9,7 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from twinroot.errors import CommandError, InputError
+from twinroot.formats.ext4 import KNOWN, NEEDED
+from twinroot.formats.ext4.volume import FullError
 from twinroot.plan.disk import PlannedFilesystem, PlannedPartition
+from twinroot.storage.ext4_tree import fill
 from twinroot.tools import e2fsprogs, fat
 from twinroot.units import MIB, exact, round_up
 
@@ -43,7 +46,7 @@ def make_filesystem(
         check_fat_tree(tree, filesystem.mount.path if filesystem.mount else "")
     try:
         _make(filesystem, image, partition.size, tree, features, hash_seed)
-    except CommandError as error:
+    except (CommandError, FullError) as error:
         if not _no_room(error, image):
             raise
         raise _too_small(partition, tree, image, features, hash_seed) from error
@@ -55,10 +58,15 @@ def _make(
     if filesystem.type == "vfat":
         fat.make(image, size, volume_id=filesystem.uuid, label=filesystem.label, tree=tree)
         return
-    wanted = [f for f in filesystem.features or features if f not in _STATE_FEATURES]
+    wanted = frozenset(f for f in filesystem.features or features if f not in _STATE_FEATURES)
+    # Filesystems of another kind, which only old base images have, are left to mke2fs, slower and to whole seconds.
+    ours = wanted >= NEEDED and wanted <= KNOWN
     e2fsprogs.make(
-        image, size, tree=tree, features=wanted, uuid=filesystem.uuid, label=filesystem.label, hash_seed=hash_seed
-    )
+        image, size, tree=None if ours else tree, features=sorted(wanted), uuid=filesystem.uuid,
+        label=filesystem.label, hash_seed=hash_seed,
+    )  # fmt: skip
+    if ours:
+        fill(image, tree, wanted)
 
 
 def _too_small(
@@ -89,7 +97,7 @@ def _fits(
 ) -> bool:
     try:
         _make(filesystem, image, size, tree, features, hash_seed)
-    except CommandError as error:
+    except (CommandError, FullError) as error:
         if not _no_room(error, image):
             raise
         return False
@@ -129,7 +137,9 @@ def tree_size(tree: Path) -> int:
     return total
 
 
-def _no_room(error: CommandError, image: Path) -> bool:
+def _no_room(error: CommandError | FullError, image: Path) -> bool:
+    if isinstance(error, FullError):
+        return True
     return any(text in error.output for text in _NO_ROOM) and not _host_is_full(image.parent)
 
 
