@@ -32,7 +32,7 @@ TIMES = (0, 1, 999_999_999, 10**18 + 123_456_789, (2**31 - 1) * 10**9, 2**31 * 1
          -(2**31) * 10**9)  # fmt: skip
 
 
-def hostile_tree(tree: Path, *, devices: bool = True, sparse: int = 5 * GIB) -> Path:
+def hostile_tree(tree: Path, *, devices: bool = True, sparse: int = 5 * GIB, longest_link: int = 4000) -> Path:
     """A tree of odd names, all kinds of files, times, links and attributes; without `devices` anybody can make it."""
     tree.mkdir()
     for index, name in enumerate(NAMES):
@@ -47,7 +47,7 @@ def hostile_tree(tree: Path, *, devices: bool = True, sparse: int = 5 * GIB) -> 
     for length in (4095, 4096, 4097, 12288, 3 * MIB + 1):
         (tree / f"size{length}").write_bytes(os.urandom(length))
     _sparse(tree, sparse)
-    _links(tree)
+    _links(tree, longest_link)
     _attributes(tree)
     _special(tree, devices)
     deep = tree / "deep"
@@ -78,14 +78,14 @@ def _sparse(tree: Path, size: int) -> None:
     (tree / "zeros").write_bytes(bytes(9000))
 
 
-def _links(tree: Path) -> None:
+def _links(tree: Path, longest: int) -> None:
     for name in ("a", "b", "c/d"):
         (tree / "links" / name).mkdir(parents=True)
     first = tree / "links/a/first"
     first.write_bytes(b"h" * 5000)
     for name in ("b/second", "c/d/third", "last"):
         os.link(first, tree / "links" / name)
-    for length in (1, 59, 60, 61, 255, 4000):
+    for length in (1, 59, 60, 61, 255, longest):
         (tree / f"symlink{length}").symlink_to("x" * length)
     os.link(tree / "symlink61", tree / "links/symlink", follow_symlinks=False)
 
@@ -129,6 +129,7 @@ def _special(tree: Path, devices: bool) -> None:
     os.chown(tree, 33, 70000)
 
 
+# xfs shows access control lists a second time by names of its own.
 # Prints a line for each entry of a tree with everything that must be the same; a second argument leaves lost+found out.
 _LISTING = """
 import os, stat, sys, hashlib
@@ -156,7 +157,8 @@ def show(path, name):
     size = None if kind == stat.S_IFDIR else s.st_size
     links = None if kind == stat.S_IFDIR else s.st_nlink
     content = os.readlink(path) if kind == stat.S_IFLNK else digest(path) if kind == stat.S_IFREG else ""
-    x = {k: os.getxattr(path, k, follow_symlinks=False) for k in sorted(os.listxattr(path, follow_symlinks=False))}
+    names = sorted(k for k in os.listxattr(path, follow_symlinks=False) if not k.startswith("trusted.SGI_ACL"))
+    x = {k: os.getxattr(path, k, follow_symlinks=False) for k in names}
     same = inodes.setdefault(s.st_ino, name)
     print(name, oct(s.st_mode), s.st_uid, s.st_gid, s.st_mtime_ns, size, links, s.st_rdev, content, x, same)
 show(root, b".")

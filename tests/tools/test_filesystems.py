@@ -20,7 +20,7 @@ from twinroot.tools.e2fsprogs import Location
 from twinroot.units import LINUX_GENERIC, MIB
 
 SEED = "11111111-2222-4333-8444-555555555555"
-FEATURES = recognise({"ID": "debian"}).ext4
+DISTRO = recognise({"ID": "debian", "VERSION_ID": "12"})
 FIELD = "storage.disks[0].partitions[1].size ('root-a')"
 
 
@@ -32,7 +32,8 @@ def partition(kind: str, size: int, mount: str | None = "/somewhere") -> Planned
 
 
 def make(wanted: PlannedPartition, tree: Path, image: Path) -> None:
-    make_filesystem(wanted, tree, image, features=FEATURES, hash_seed=SEED)
+    features = DISTRO.features(wanted.filesystem.type if wanted.filesystem else "", boot=False)
+    make_filesystem(wanted, {"": tree}, image, features=features, hash_seed=SEED)
 
 
 def one_large_file(tree: Path) -> None:

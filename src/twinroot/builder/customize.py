@@ -32,6 +32,7 @@ from twinroot.plan.disk import PlannedDisk, plan_kept_disk, plan_new_disk
 from twinroot.plan.identity import Identity
 from twinroot.sandbox.mounts import Mounts
 from twinroot.sandbox.namespace import isolate
+from twinroot.storage.mounted import require_types
 from twinroot.tools.run import require
 
 log = logging.getLogger(__name__)
@@ -79,8 +80,9 @@ def customize(request: CustomizeRequest, emit: Emit) -> None:
 
 
 def require_programs(request: CustomizeRequest) -> None:
-    """MissingToolError for a host program that this request will need."""
+    """HostError for a host program, or a privilege, that this request will need."""
     require((*_PROGRAMS, *_PROGRAMS_ISOLATION))
+    require_types([filesystem.type or "" for filesystem in request.config.config.storage.filesystems])
     if any(path.is_dir() for path in request.rpm_sources):
         require(("createrepo_c",))
 

@@ -9,7 +9,7 @@ from twinroot.distro.distro import Distro
 from twinroot.events import Emit, phase
 from twinroot.formats.source import FileRegion
 from twinroot.output.parts import PartitionContent
-from twinroot.plan.disk import PlannedDisk, PlannedPartition, mount_path
+from twinroot.plan.disk import PlannedDisk, PlannedPartition
 from twinroot.plan.identity import Identity
 from twinroot.sandbox.mounts import Mounts
 from twinroot.storage.filesystems import make_filesystem
@@ -46,13 +46,11 @@ def _content(
             file.truncate(partition.size)
         return FileRegion(image, 0, partition.size)
     boot = disk.holding("/boot") is partition
-    features = distro.ext4_boot if boot else distro.ext4
+    features = distro.features(partition.filesystem.type, boot=boot)
     seed = str(identity.uuid(f"hash seed {partition.entry.number}"))
     with Mounts() as mounts:
-        if partition.filesystem.mount:
-            view = tree.view(mounts, mount_path(partition))
-        else:
-            view = image.with_suffix(".empty")
-            view.mkdir()
-        make_filesystem(partition, view, image, features=features, hash_seed=seed)
+        views = {
+            subvolume: tree.view(mounts, mount.path) for subvolume, mount in partition.filesystem.mounts
+        }  # fmt: skip
+        make_filesystem(partition, views, image, features=features, hash_seed=seed)
     return FileRegion(image, 0, partition.size)

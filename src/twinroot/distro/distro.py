@@ -30,6 +30,9 @@ _EXT4_BASE = (
     "dir_nlink",
     "extra_isize",
 )
+_XFS_OLD = ("crc", "finobt", "reflink", "sparse")
+_XFS = ("bigtime", "crc", "finobt", "inobtcount", "reflink", "rmapbt", "sparse")
+_BTRFS = ("extref", "skinny-metadata", "no-holes")
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,19 @@ class Distro:
     initramfs: tuple[str, ...]
     ext4: tuple[str, ...]
     ext4_boot: tuple[str, ...]
+    xfs: tuple[str, ...] = _XFS
+    xfs_boot: tuple[str, ...] = _XFS
+    btrfs: tuple[str, ...] = (*_BTRFS, "free-space-tree")
+
+    def features(self, fs_type: str, *, boot: bool) -> tuple[str, ...]:
+        """The features to make a filesystem with; `boot` says that the boot loader reads it."""
+        match fs_type:
+            case "xfs":
+                return self.xfs_boot if boot else self.xfs
+            case "btrfs":
+                return self.btrfs
+            case _:
+                return self.ext4_boot if boot else self.ext4
 
 
 _DRACUT = ("dracut", "--force", "--regenerate-all", "--no-hostonly")
@@ -128,15 +144,21 @@ def _known(name: str, version: str) -> Distro | None:
     orphan = (*_EXT4_BASE, "orphan_file")
     if name in ("azurelinux", "mariner") and major < 4:
         features = orphan if major >= 3 else _EXT4_BASE
-        return Distro("azurelinux", version, "rpm", _AZURE_GRUB, _DRACUT, features, features)
+        xfs = (*_XFS, "nrext64") if major >= 3 else _XFS
+        return Distro("azurelinux", version, "rpm", _AZURE_GRUB, _DRACUT, features, features, xfs)
     if name in ("azurelinux", "fedora"):
-        grub = _FEDORA_GRUB
+        grub, xfs = _FEDORA_GRUB, (*_XFS, "nrext64")
         if name == "azurelinux":
-            return Distro(name, version, "rpm", _azure4(grub), _DRACUT, (*orphan, "metadata_csum_seed"), orphan)
-        return Distro(name, version, "rpm", grub, _DRACUT, orphan, orphan)
+            return Distro(
+                name, version, "rpm", _azure4(grub), _DRACUT, (*orphan, "metadata_csum_seed"), orphan, xfs, xfs
+            )
+        return Distro(name, version, "rpm", grub, _DRACUT, orphan, orphan, xfs, xfs)
     if name in ("debian", "ubuntu"):
         update = ("update-initramfs", "-u", "-k", "all")
-        return Distro(name, version, "deb", _debian(name), update, _EXT4_BASE, _EXT4_BASE)
+        made = Distro(name, version, "deb", _debian(name), update, _EXT4_BASE, _EXT4_BASE)
+        # Kernel and grub of Debian 12 are those between Ubuntu 22.04 and 24.04; a version that cannot be told is old.
+        old = major < (12 if name == "debian" else 24)
+        return replace(made, xfs=_XFS_OLD, xfs_boot=_XFS_OLD, btrfs=_BTRFS) if old else made
     return None
 
 

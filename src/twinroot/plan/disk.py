@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from twinroot.config.image.btrfs import BtrfsSubvolume
 from twinroot.config.image.layout import Layout
+from twinroot.config.image.mount_point import MountPoint
 from twinroot.config.image.storage import Filesystem
 from twinroot.errors import InputError
 from twinroot.formats import gpt
@@ -27,10 +29,21 @@ class Mount:
 
 
 @dataclass(frozen=True)
-class PlannedFilesystem:
-    """A filesystem to make. `type` is ext4 or vfat; `uuid` as blkid prints it.
+class PlannedSubvolume:
+    """A subvolume of a btrfs filesystem: its path from the top, its mount, its limits in bytes."""
 
-    `features` are the ext4 features to use; None means those of the target distribution.
+    path: str
+    mount: Mount | None
+    referenced_limit: int | None = None
+    exclusive_limit: int | None = None
+
+
+@dataclass(frozen=True)
+class PlannedFilesystem:
+    """A filesystem to make. `type` is ext4, vfat, xfs or btrfs; `uuid` as blkid prints it.
+
+    `features` are the ext4 features to use; None means those of the target distribution. One with `subvolumes` is
+    mounted by these, not by itself.
     """
 
     type: str
@@ -38,6 +51,14 @@ class PlannedFilesystem:
     label: str
     mount: Mount | None
     features: tuple[str, ...] | None = None
+    subvolumes: tuple[PlannedSubvolume, ...] = ()
+
+    @property
+    def mounts(self) -> tuple[tuple[str, Mount], ...]:
+        """Every mount with the subvolume that it shows, empty for the whole filesystem; parents before children."""
+        found = [("", self.mount)] if self.mount else []
+        found += [(volume.path, volume.mount) for volume in self.subvolumes if volume.mount]
+        return tuple(sorted(found, key=lambda shown: shown[1].path))
 
 
 @dataclass(frozen=True)
@@ -67,15 +88,29 @@ class PlannedDisk:
     @property
     def mounted(self) -> tuple[PlannedPartition, ...]:
         """Partitions with a mount point, parents before children."""
-        found = [p for p in self.partitions if p.filesystem and p.filesystem.mount]
-        return tuple(sorted(found, key=mount_path))
+        return tuple(sorted((p for p in self.partitions if mount_path(p)), key=mount_path))
+
+    @property
+    def mounts(self) -> tuple[PlacedMount, ...]:
+        """Every mount, of partitions and of subvolumes, parents before children."""
+        found = [
+            PlacedMount(partition, mount, subvolume)
+            for partition in self.partitions
+            if partition.filesystem
+            for subvolume, mount in partition.filesystem.mounts
+        ]
+        return tuple(sorted(found, key=lambda placed: placed.mount.path))
 
     def holding(self, path: str) -> PlannedPartition:
         """The mounted partition that holds a path of the operating system."""
-        for partition in reversed(self.mounted):
-            mount = mount_path(partition).rstrip("/")
+        return self.mount_of(path).partition
+
+    def mount_of(self, path: str) -> PlacedMount:
+        """The mount that holds a path of the operating system."""
+        for placed in reversed(self.mounts):
+            mount = placed.mount.path.rstrip("/")
             if path == mount or path.startswith(mount + "/"):
-                return partition
+                return placed
         raise InputError("no filesystem is mounted at /", hint="give one of storage.filesystems the mount point /")
 
     @property
@@ -84,9 +119,24 @@ class PlannedDisk:
         return next((p for p in self.partitions if p.entry.type_uuid == ESP), None)
 
 
+@dataclass(frozen=True)
+class PlacedMount:
+    """One mount: the partition, and the path of the subvolume that is shown, empty for the whole filesystem."""
+
+    partition: PlannedPartition
+    mount: Mount
+    subvolume: str = ""
+
+    def inner(self, path: str) -> str:
+        """The path inside the filesystem, from its top, of a path of the operating system that it holds."""
+        below = path[len(self.mount.path.rstrip("/")) :].lstrip("/")
+        return "/" + "/".join(part for part in (self.subvolume, below) if part)
+
+
 def mount_path(partition: PlannedPartition) -> str:
-    """The mount point of a partition, empty when it has none."""
-    return partition.filesystem.mount.path if partition.filesystem and partition.filesystem.mount else ""
+    """The mount point of a partition, the first when it has several, empty when it has none."""
+    mounts = partition.filesystem.mounts if partition.filesystem else ()
+    return mounts[0][1].path if mounts else ""
 
 
 def plan_new_disk(layout: Layout, filesystems: Sequence[Filesystem], identity: Identity) -> PlannedDisk:
@@ -112,11 +162,29 @@ def plan_new_disk(layout: Layout, filesystems: Sequence[Filesystem], identity: I
 
 def _new_filesystem(wanted: Filesystem, identity: Identity) -> PlannedFilesystem:
     purpose = f"filesystem {wanted.device_id}"
-    point = wanted.mount_point
-    mount = Mount(point.path, point.options or "defaults", point.id_type or "part-uuid") if point else None
+    mount = _mount(wanted.mount_point)
     if wanted.is_fat:
         return PlannedFilesystem("vfat", identity.volume_id(purpose), "", mount)
-    return PlannedFilesystem("ext4", str(identity.uuid(purpose)), "", mount)
+    subvolumes = tuple(_subvolume(volume) for volume in (wanted.btrfs.subvolumes if wanted.btrfs else ()))
+    return PlannedFilesystem(wanted.type or "", str(identity.uuid(purpose)), "", mount, subvolumes=subvolumes)
+
+
+def _mount(point: MountPoint | None, subvolume: str | None = None) -> Mount | None:
+    if point is None:
+        return None
+    shown = [f"subvol=/{subvolume}"] if subvolume else []
+    options = ",".join([*shown, *filter(None, [point.options])])
+    return Mount(point.path, options or "defaults", point.id_type or "part-uuid")
+
+
+def _subvolume(wanted: BtrfsSubvolume) -> PlannedSubvolume:
+    quota = wanted.quota
+    return PlannedSubvolume(
+        wanted.path,
+        _mount(wanted.mount_point, wanted.path),
+        quota.referenced_limit if quota else None,
+        quota.exclusive_limit if quota else None,
+    )
 
 
 def plan_kept_disk(table: gpt.Table, base: Sequence[BaseFilesystem]) -> PlannedDisk:

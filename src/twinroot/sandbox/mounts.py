@@ -7,8 +7,8 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -94,6 +94,27 @@ class Mounts:
             run(["mount", *arguments])
             self._stack.callback(_unmount(target))
         return target
+
+
+@contextmanager
+def writable(path: Path, fs_type: str, target: Path, options: str) -> Iterator[Path]:
+    """The filesystem in a file, mounted for writing through a loop device (as root); complete in it afterwards."""
+    target.mkdir(parents=True, exist_ok=True)
+    with held():
+        run(["mount", "-t", fs_type, "-o", f"loop,nodev,noatime,{options}", path, target])
+    try:
+        yield target
+    except BaseException:
+        with held():
+            # Whoever tries again needs the loop device to be gone; a stray open file keeps it only until we end.
+            if run(["umount", target], ok=(0, 32)).code:
+                run(["umount", "--lazy", target])
+            target.rmdir()
+        raise
+    with held():
+        # Not lazily: the file is complete when this returns.
+        run(["umount", target])
+        target.rmdir()
 
 
 def unmount_below(directory: Path) -> None:

@@ -36,6 +36,8 @@ from twinroot.formats.ext4.volume import Volume
 _LOST_AND_FOUND = b"lost+found"
 # Directories of it are made ahead, so that e2fsck finds room when it rescues files (mke2fs makes 16 KiB).
 _LOST_AND_FOUND_BLOCKS = 4
+# xfs shows access control lists a second time by names of its own.
+_SHOWN_TWICE = "trusted.SGI_ACL_"
 _CHUNK = 1 << 20
 _ZEROS = bytes(_CHUNK)
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -251,6 +253,8 @@ class _Filler:
         names = os.listxattr(target, follow_symlinks=follow)
         found = {}
         for attribute in names:
+            if attribute.startswith(_SHOWN_TWICE):
+                continue
             # One that only shows in the list is none of the file's own, such as a label of the host's policy.
             with suppress(OSError):
                 found[attribute] = os.getxattr(target, attribute, follow_symlinks=follow)

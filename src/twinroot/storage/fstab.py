@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from twinroot.plan.disk import PlannedDisk, PlannedPartition, mount_path
+from twinroot.plan.disk import PlacedMount, PlannedDisk, PlannedPartition
 
 
 def render(disk: PlannedDisk) -> str:
-    """One line for each mounted filesystem, sorted by mount point."""
-    return "".join(_line(partition) for partition in sorted(disk.mounted, key=mount_path))
+    """One line for each mounted filesystem or subvolume, sorted by mount point."""
+    return "".join(_line(placed) for placed in disk.mounts)
 
 
 def source(partition: PlannedPartition, id_type: str) -> str:
@@ -23,10 +23,9 @@ def source(partition: PlannedPartition, id_type: str) -> str:
             return f"PARTUUID={partition.entry.uuid}"
 
 
-def _line(partition: PlannedPartition) -> str:
-    filesystem = partition.filesystem
-    assert filesystem is not None and filesystem.mount is not None
-    mount = filesystem.mount
+def _line(placed: PlacedMount) -> str:
+    partition, mount, filesystem = placed.partition, placed.mount, placed.partition.filesystem
+    assert filesystem is not None
     check = "1" if mount.path == "/" else "2"
     fields = (source(partition, mount.id_type), mount.path, filesystem.type, mount.options or "defaults", "0", check)
     return " ".join(_escape(field) for field in fields) + "\n"

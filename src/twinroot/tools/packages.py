@@ -5,6 +5,7 @@ from __future__ import annotations
 _PACKAGES = {
     "blkid": "util-linux",
     "chroot": "coreutils",
+    "btrfs": "btrfs-progs",
     "createrepo_c": "createrepo-c",
     "debugfs": "e2fsprogs",
     "dumpe2fs": "e2fsprogs",
@@ -17,9 +18,11 @@ _PACKAGES = {
     "mcopy": "mtools",
     "mdir": "mtools",
     "mke2fs": "e2fsprogs",
+    "mkfs.btrfs": "btrfs-progs",
     "mkfs.ext4": "e2fsprogs",
     "mkfs.fat": "dosfstools",
     "mkfs.vfat": "dosfstools",
+    "mkfs.xfs": "xfsprogs",
     "mmd": "mtools",
     "mmdebstrap": "mmdebstrap",
     "mount": "mount",
@@ -35,6 +38,8 @@ _PACKAGES = {
     "tar": "tar",
     "umount": "mount",
     "unshare": "util-linux",
+    "xfs_admin": "xfsprogs",
+    "xfs_repair": "xfsprogs",
 }
 
 

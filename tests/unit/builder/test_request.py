@@ -34,7 +34,6 @@ UNBUILT = {
     "storage.verity": f"storage: {{verity: [{VERITY}]}}",
     "storage.resetPartitionsUuidsType": RESET,
     "storage.reinitializeVerity": "storage: {reinitializeVerity: all}",
-    "storage.filesystems[].type": DISK.replace("TYPE", "xfs"),
     "os.additionalFiles": "os: {additionalFiles: [{content: a, destination: /a}]}",
     "os.additionalDirs": "os: {additionalDirs: [{source: ., destination: /a}]}",
     "os.groups": "os: {groups: [{name: a}]}",

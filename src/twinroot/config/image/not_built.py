@@ -27,7 +27,6 @@ NOT_BUILT = (
     Pattern("storage.verity"),
     Pattern("storage.resetPartitionsUuidsType"),
     Pattern("storage.reinitializeVerity"),
-    Pattern("storage.filesystems[].type", ("xfs", "btrfs")),
     Pattern("os.additionalFiles"),
     Pattern("os.additionalDirs"),
     Pattern("os.groups"),
