@@ -28,11 +28,12 @@ from twinroot.output.cosi import OsFacts
 from twinroot.output.files import replacing
 from twinroot.output.space import naming_full_disk
 from twinroot.output.write import write_output
-from twinroot.plan.disk import PlannedDisk, plan_kept_disk, plan_new_disk
+from twinroot.plan.disk import PlannedDisk, new_identifiers, plan_kept_disk, plan_new_disk
 from twinroot.plan.identity import Identity
 from twinroot.sandbox.mounts import Mounts
 from twinroot.sandbox.namespace import isolate
 from twinroot.storage.mounted import require_types
+from twinroot.tools.identity import PROGRAMS
 from twinroot.tools.run import require
 
 log = logging.getLogger(__name__)
@@ -106,13 +107,17 @@ def _open_base(request: CustomizeRequest, scratch: Path, emit: Emit) -> _Plan:
     if layout:
         planned = plan_new_disk(layout, request.config.config.storage.filesystems, identity)
     else:
-        planned = plan_kept_disk(disk.table, facts.filesystems)
+        renew = identity if request.config.config.storage.reset_partitions_uuids_type else None
+        planned = plan_kept_disk(disk.table, facts.filesystems, renew)
+        require([PROGRAMS[p.copy_identity[0]] for p in planned.partitions if p.copy_identity])
     planned.holding("/")
+    require_types([p.filesystem.type for p in planned.partitions if p.filesystem])
     return _Plan(facts, distro, planned, identity)
 
 
 def _change(request: CustomizeRequest, plan: _Plan, tree: Tree, build: BuildDirectory, emit: Emit) -> OsFacts:
-    packages = change_os(request, plan.disk, plan.distro, tree.root, build, emit)
+    identifiers = {} if plan.disk.repartitioned else new_identifiers(plan.disk, plan.facts.filesystems)
+    packages = change_os(request, plan.disk, plan.distro, tree.root, build, emit, identifiers=identifiers)
     return OsFacts(
         architecture=image_architecture(plan.facts),
         os_release=plan.facts.os_release,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from twinroot.events import Emit, phase
 from twinroot.plan.disk import PlannedDisk
 from twinroot.plan.steps import Action, Step, tree_steps
 from twinroot.sandbox.chroot import Chroot, open_chroot
-from twinroot.sandbox.paths import place_file
+from twinroot.sandbox.paths import place_file, resolve_inside
 from twinroot.storage import fstab
 
 # "Installing : curl-7.88.1-10.x86_64   12/56" of dnf and tdnf.
@@ -40,6 +40,7 @@ class _Work:
     distro: Distro
     build: BuildDirectory
     emit: Emit
+    identifiers: Mapping[str, str]
 
     @property
     def os(self) -> Os:
@@ -53,11 +54,12 @@ class _Work:
 
 
 def change_os(
-    request: CustomizeRequest, disk: PlannedDisk, distro: Distro, root: Path, build: BuildDirectory, emit: Emit
-) -> list[InstalledPackage]:
-    """Apply the config to the tree; returns what is installed afterwards."""
+    request: CustomizeRequest, disk: PlannedDisk, distro: Distro, root: Path, build: BuildDirectory, emit: Emit,
+    *, identifiers: Mapping[str, str],
+) -> list[InstalledPackage]:  # fmt: skip
+    """Apply the config to the tree; returns what is installed afterwards. `identifiers`: renewed UUIDs, old to new."""
     with open_chroot(root, disk_links=grub_probe.disk_links(disk)) as chroot:
-        work = _Work(chroot, request, disk, distro, build, emit)
+        work = _Work(chroot, request, disk, distro, build, emit, identifiers)
         for step in tree_steps(request.config):
             if step.action not in _CARRY_OUT:
                 raise InternalError(f"nobody carries out the step '{step.action}'")
@@ -67,6 +69,13 @@ def change_os(
 
 def _fstab(work: _Work, _step: Step) -> None:
     place_file(work.chroot.root, "/etc/fstab", fstab.render(work.disk))
+
+
+def _fstab_identifiers(work: _Work, _step: Step) -> None:
+    root = work.chroot.root
+    table = resolve_inside(root, "/etc/fstab")
+    text = table.read_text(errors="surrogateescape") if table.is_file() else ""
+    place_file(root, "/etc/fstab", fstab.rename_sources(text, work.identifiers), follow=True)
 
 
 def _packages(work: _Work, step: Step) -> None:
@@ -108,6 +117,7 @@ def _kernel_check(work: _Work, _step: Step) -> None:
 
 _CARRY_OUT: dict[Action, Callable[[_Work, Step], None]] = {
     Action.FSTAB: _fstab,
+    Action.FSTAB_IDENTIFIERS: _fstab_identifiers,
     Action.PACKAGES: _packages,
     Action.HOSTNAME: _hostname,
     Action.SERVICES: _services,

@@ -8,11 +8,13 @@ from twinroot.base.tree import Tree
 from twinroot.distro.distro import Distro
 from twinroot.events import Emit, phase
 from twinroot.formats.source import FileRegion
+from twinroot.output.disk import copy_data
 from twinroot.output.parts import PartitionContent
 from twinroot.plan.disk import PlannedDisk, PlannedPartition
 from twinroot.plan.identity import Identity
 from twinroot.sandbox.mounts import Mounts
 from twinroot.storage.filesystems import make_filesystem
+from twinroot.tools.identity import set_uuid
 
 
 def make_partitions(
@@ -40,7 +42,8 @@ def _content(
     identity: Identity,
 ) -> FileRegion:
     if partition.copy_from is not None:
-        return FileRegion(base, partition.copy_from, partition.size)
+        region = FileRegion(base, partition.copy_from, partition.size)
+        return _renewed(region, image, partition.copy_identity) if partition.copy_identity else region
     if partition.filesystem is None:
         with image.open("wb") as file:
             file.truncate(partition.size)
@@ -54,3 +57,13 @@ def _content(
         }  # fmt: skip
         make_filesystem(partition, views, image, features=features, hash_seed=seed)
     return FileRegion(image, 0, partition.size)
+
+
+def _renewed(source: FileRegion, image: Path, identity: tuple[str, str]) -> FileRegion:
+    """A copy of a base partition whose filesystem has another UUID: the base is never written to."""
+    with image.open("wb") as file:
+        file.truncate(source.length)
+        copy_data(source, file.fileno(), 0)
+    fs_type, uuid = identity
+    set_uuid(image, fs_type, uuid)
+    return FileRegion(image, 0, source.length)

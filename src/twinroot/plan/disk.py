@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from twinroot.config.image.btrfs import BtrfsSubvolume
 from twinroot.config.image.layout import Layout
@@ -17,6 +17,9 @@ from twinroot.units import ESP
 
 SECTOR = 512
 EXT_TYPES = ("ext2", "ext3", "ext4")
+# What can be given a new UUID where it lies, by blkid's names, and what never may.
+RENEWED = (*EXT_TYPES, "vfat", "xfs", "btrfs", "swap")
+HASH_TREE = "DM_verity_hash"
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,8 @@ class PlannedPartition:
     """A partition of the new disk. Sizes in bytes.
 
     It gets a new filesystem, or the bytes of a base partition (`copy_from`, its offset on the base disk), or nothing.
-    `size_field` is the config field that sets its size, for advice when it is too small.
+    `size_field` is the config field that sets its size, for advice when it is too small. `copy_identity` is what the
+    filesystem in copied bytes is to be called: its type and its new UUID; None leaves them as they are.
     """
 
     entry: gpt.Partition
@@ -75,6 +79,7 @@ class PlannedPartition:
     size_field: str
     filesystem: PlannedFilesystem | None = None
     copy_from: int | None = None
+    copy_identity: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -187,29 +192,57 @@ def _subvolume(wanted: BtrfsSubvolume) -> PlannedSubvolume:
     )
 
 
-def plan_kept_disk(table: gpt.Table, base: Sequence[BaseFilesystem]) -> PlannedDisk:
-    """The base's own disk: same table, same filesystems with their UUIDs and labels, unmounted partitions as bytes."""
-    planned = []
-    for found in base:
-        filesystem = None
-        if found.mount_point is not None:
-            if found.type not in (*EXT_TYPES, "vfat"):
-                raise InputError(
-                    f"partition {found.partition.number} of the base image, mounted at {found.mount_point}, is "
-                    f"{found.type or 'unformatted'}, which cannot be rebuilt in this version of twinroot",
-                    hint="give the image a new layout with storage.disks, on ext4 and fat32",
-                )
-            mount = Mount(found.mount_point, found.options or "defaults")
-            kind = "vfat" if found.type == "vfat" else "ext4"
-            filesystem = PlannedFilesystem(kind, found.uuid or "", found.label or "", mount, found.features)
-        planned.append(
-            PlannedPartition(
-                found.partition,
-                found.offset,
-                found.size,
-                "the base image's partition (a larger one needs a layout in storage.disks)",
-                filesystem,
-                copy_from=None if filesystem else found.offset,
-            )
+def plan_kept_disk(table: gpt.Table, base: Sequence[BaseFilesystem], renew: Identity | None = None) -> PlannedDisk:
+    """The base's own disk: same table, same filesystems with their UUIDs and labels, unmounted partitions as bytes.
+
+    With `renew`, disk, partitions and filesystems get the UUIDs of that identity; everything else stays.
+    """
+    planned = tuple(_kept_partition(found, renew) for found in base)
+    if renew:
+        table = replace(table, disk_uuid=renew.uuid("disk"), partitions=tuple(p.entry for p in planned))
+    return PlannedDisk(table, planned, repartitioned=False)
+
+
+def _kept_partition(found: BaseFilesystem, renew: Identity | None) -> PlannedPartition:
+    number = found.partition.number
+    entry = replace(found.partition, uuid=renew.uuid(f"partition {number}")) if renew else found.partition
+    uuid, identity = found.uuid or "", None
+    if renew and found.type == HASH_TREE:
+        raise InputError(
+            f"partition {number} of the base image holds verity hashes, which storage.resetPartitionsUuidsType "
+            "would make useless"
         )
-    return PlannedDisk(table, tuple(planned), repartitioned=False)
+    if renew and found.type in RENEWED:
+        purpose = f"filesystem {number}"
+        uuid = renew.volume_id(purpose) if found.type == "vfat" else str(renew.uuid(purpose))
+        identity = (found.type, uuid)
+    filesystem = _kept_filesystem(found, uuid) if found.mount_point is not None else None
+    field = "the base image's partition (a larger one needs a layout in storage.disks)"
+    if filesystem:
+        return PlannedPartition(entry, found.offset, found.size, field, filesystem)
+    return PlannedPartition(
+        entry, found.offset, found.size, field, copy_from=found.offset, copy_identity=identity
+    )  # fmt: skip
+
+
+def _kept_filesystem(found: BaseFilesystem, uuid: str) -> PlannedFilesystem:
+    if found.type not in (*EXT_TYPES, "vfat", "xfs"):
+        raise InputError(
+            f"partition {found.partition.number} of the base image, mounted at {found.mount_point}, is "
+            f"{found.type or 'unformatted'}, which cannot be rebuilt in this version of twinroot",
+            hint="give the image a new layout with storage.disks",
+        )
+    mount = Mount(found.mount_point or "", found.options or "defaults")
+    kind = "ext4" if found.type in EXT_TYPES else found.type or ""
+    return PlannedFilesystem(kind, uuid, found.label or "", mount, found.features)
+
+
+def new_identifiers(disk: PlannedDisk, base: Sequence[BaseFilesystem]) -> dict[str, str]:
+    """The UUIDs of a kept disk that were renewed, old to new, in lower case as fstab may have them."""
+    found = {}
+    for old, new in zip(base, disk.partitions, strict=True):
+        found[str(old.partition.uuid)] = str(new.entry.uuid)
+        made = new.filesystem.uuid if new.filesystem else new.copy_identity[1] if new.copy_identity else None
+        if old.uuid and made:
+            found[old.uuid.lower()] = made
+    return {old: new for old, new in found.items() if old != new.lower()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from twinroot.plan.disk import PlacedMount, PlannedDisk, PlannedPartition
 
@@ -21,6 +22,18 @@ def source(partition: PlannedPartition, id_type: str) -> str:
             return f"PARTLABEL={partition.entry.name}"
         case _:
             return f"PARTUUID={partition.entry.uuid}"
+
+
+_IDENTIFIED = re.compile(r'^(\s*(?:UUID=|PARTUUID=|/dev/disk/by-(?:uuid|partuuid)/)"?)([^\s"]+)', re.IGNORECASE)
+
+
+def rename_sources(text: str, identifiers: Mapping[str, str]) -> str:
+    """An fstab in which what is named by a UUID goes by its new one (old in lower case to new); the rest as it is."""
+
+    def renamed(match: re.Match[str]) -> str:
+        return match[1] + identifiers.get(match[2].lower(), match[2])
+
+    return "".join(_IDENTIFIED.sub(renamed, line) for line in text.splitlines(keepends=True))
 
 
 def _line(placed: PlacedMount) -> str:

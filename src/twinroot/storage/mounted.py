@@ -26,7 +26,7 @@ def require_types(types: Collection[str]) -> None:
         require(_PROGRAMS[fs_type])
         if os.geteuid() != 0:
             raise HostError(
-                f"a filesystem of type {fs_type} can only be made as root, as the kernel has to mount it",
+                f"a filesystem of type {fs_type} can only be read or made as root, as the kernel has to mount it",
                 hint="run as root, or use ext4",
             )
 

@@ -21,7 +21,6 @@ storage:
     - {deviceId: root, type: TYPE, mountPoint: /}
 os: {bootloader: {resetType: hard-reset}}
 """
-RESET = "os: {bootloader: {resetType: hard-reset}}\nstorage: {resetPartitionsUuidsType: reset-all}"
 UNBUILT = {
     "input.image.oci": "input: {image: {oci: example.com/a:1}}",
     "input.image.azureLinux": "input: {image: {azureLinux: {variant: a, version: 3.0}}}",
@@ -32,7 +31,6 @@ UNBUILT = {
         "{id: esp, type: esp, size: 8M}", "{id: esp, type: bios-grub, size: 8M}"
     ).replace("    - {deviceId: esp, type: fat32, mountPoint: /boot/efi}\n", "").replace("TYPE", "ext4"),
     "storage.verity": f"storage: {{verity: [{VERITY}]}}",
-    "storage.resetPartitionsUuidsType": RESET,
     "storage.reinitializeVerity": "storage: {reinitializeVerity: all}",
     "os.additionalFiles": "os: {additionalFiles: [{content: a, destination: /a}]}",
     "os.additionalDirs": "os: {additionalDirs: [{source: ., destination: /a}]}",

@@ -25,7 +25,6 @@ NOT_BUILT = (
     Pattern("output.selinuxPolicyPath"),
     Pattern("storage.bootType", ("legacy",)),
     Pattern("storage.verity"),
-    Pattern("storage.resetPartitionsUuidsType"),
     Pattern("storage.reinitializeVerity"),
     Pattern("os.additionalFiles"),
     Pattern("os.additionalDirs"),
