@@ -1,4 +1,4 @@
-"""grub on EFI: resetting it, adding kernel arguments, and having the image write its own grub.cfg.
+"""grub: resetting it, adding kernel arguments, and having the image write its own grub.cfg.
 
 Facts: image behaviour spec §16 (hard reset), §17 (editing). Texts are made by pure functions; `hard_reset` and
 `add_arguments` put them into the tree and run the image's grub-mkconfig.
@@ -10,13 +10,14 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from twinroot.boot import grub_probe
+from twinroot.boot import grub_bios, grub_probe
 from twinroot.boot.command_line import (
     KERNEL_OPTIONS,
     append_to_default_grub,
     in_double_quotes,
     join_arguments,
 )
+from twinroot.boot.grub_bios import BiosBoot
 from twinroot.distro.distro import GrubFacts
 from twinroot.errors import InputError
 from twinroot.plan.disk import PlacedMount, PlannedDisk, mount_path
@@ -61,17 +62,22 @@ def render_stub(boot: PlacedMount, facts: GrubFacts) -> str:
     )
 
 
-def hard_reset(chroot: Chroot, disk: PlannedDisk, facts: GrubFacts, arguments: Sequence[str]) -> None:
-    """Replace everything anybody configured in grub by a configuration for the planned disk."""
+def hard_reset(chroot: Chroot, disk: PlannedDisk, facts: GrubFacts, arguments: Sequence[str]) -> BiosBoot | None:
+    """Replace everything anybody configured in grub by a configuration for the planned disk.
+
+    On a disk for BIOS machines, returns what has to be written outside of filesystems.
+    """
     root = chroot.root
-    boot = disk.mount_of(facts.directory)
-    esp = resolve_inside(root, _esp_path(disk))
-    # Links in it would lead out of the image, and cannot be stored there.
-    check_fat_tree(esp, _esp_path(disk))
-    _write_stubs(esp, render_stub(boot, facts), facts)
+    bios = grub_bios.install(chroot, disk, facts) if disk.bios_boot else None
+    if bios is None:
+        esp = resolve_inside(root, _esp_path(disk))
+        # Links in it would lead out of the image, and cannot be stored there.
+        check_fat_tree(esp, _esp_path(disk))
+        _write_stubs(esp, render_stub(disk.mount_of(facts.directory), facts), facts)
     place_file(root, _DEFAULT_GRUB, render_default_grub(facts, arguments), follow=True)
     place_file(root, f"{facts.directory}/grubenv", _GRUBENV)
     write_configuration(chroot, disk, facts)
+    return bios
 
 
 def add_arguments(chroot: Chroot, disk: PlannedDisk, facts: GrubFacts, arguments: Sequence[str]) -> None:

@@ -17,6 +17,7 @@ from twinroot.base.architecture import image_architecture
 from twinroot.base.facts import BaseFacts, read_facts
 from twinroot.base.image import open_raw, probe
 from twinroot.base.tree import Tree, assemble
+from twinroot.boot.grub_bios import BiosBoot
 from twinroot.builder.build_directory import BuildDirectory, open_build_directory
 from twinroot.builder.os_changes import change_os
 from twinroot.builder.partitions import make_partitions
@@ -68,14 +69,16 @@ def customize(request: CustomizeRequest, emit: Emit) -> None:
         plan = _open_base(request, build.scratch, emit)
         with Mounts() as mounts:
             tree = assemble(plan.facts, plan.disk, build.scratch, mounts, privileged=privileged)
-            found = _change(request, plan, tree, build, emit)
+            found, bios_boot = _change(request, plan, tree, build, emit)
+            disk = plan.disk.with_boot_code(bios_boot.code) if bios_boot else plan.disk
             contents = make_partitions(
-                plan.disk, tree, build.scratch, plan.distro, plan.facts.disk.path, plan.identity, emit
-            )
+                disk, tree, build.scratch, plan.distro, plan.facts.disk.path, plan.identity, emit,
+                core=bios_boot.core if bios_boot else None,
+            )  # fmt: skip
         # What the output is not made of would only be written to disk with it: the tree, usually the base as well.
         build.discard_except({content.source.path for content in contents})
         write_output(
-            partial, request.output_file.name, request.output_format, plan.disk, contents, found, plan.identity,
+            partial, request.output_file.name, request.output_format, disk, contents, found, plan.identity,
             scratch=build.scratch, level=request.compression_level, emit=emit,
         )  # fmt: skip
 
@@ -115,11 +118,14 @@ def _open_base(request: CustomizeRequest, scratch: Path, emit: Emit) -> _Plan:
     return _Plan(facts, distro, planned, identity)
 
 
-def _change(request: CustomizeRequest, plan: _Plan, tree: Tree, build: BuildDirectory, emit: Emit) -> OsFacts:
+def _change(
+    request: CustomizeRequest, plan: _Plan, tree: Tree, build: BuildDirectory, emit: Emit
+) -> tuple[OsFacts, BiosBoot | None]:
     identifiers = {} if plan.disk.repartitioned else new_identifiers(plan.disk, plan.facts.filesystems)
-    packages = change_os(request, plan.disk, plan.distro, tree.root, build, emit, identifiers=identifiers)
-    return OsFacts(
+    changed = change_os(request, plan.disk, plan.distro, tree.root, build, emit, identifiers=identifiers)
+    found = OsFacts(
         architecture=image_architecture(plan.facts),
         os_release=plan.facts.os_release,
-        packages=tuple(packages),
+        packages=tuple(changed.packages),
     )
+    return found, changed.bios_boot

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from twinroot.boot import grub, grub_probe
+from twinroot.boot.grub_bios import BiosBoot
 from twinroot.builder.build_directory import BuildDirectory
 from twinroot.builder.request import CustomizeRequest
 from twinroot.config.image.file import ConfigFile
@@ -30,6 +31,14 @@ from twinroot.storage import fstab
 _COUNT = re.compile(r"\b(\d+)/(\d+)\s*$")
 
 
+@dataclass
+class OsChanges:
+    """What is to be known of the changed tree: what is installed, and what a BIOS starts from, if it does."""
+
+    packages: list[InstalledPackage] = field(default_factory=list)
+    bios_boot: BiosBoot | None = None
+
+
 @dataclass(frozen=True)
 class _Work:
     """What steps work on."""
@@ -41,6 +50,7 @@ class _Work:
     build: BuildDirectory
     emit: Emit
     identifiers: Mapping[str, str]
+    changed: OsChanges
 
     @property
     def os(self) -> Os:
@@ -56,15 +66,16 @@ class _Work:
 def change_os(
     request: CustomizeRequest, disk: PlannedDisk, distro: Distro, root: Path, build: BuildDirectory, emit: Emit,
     *, identifiers: Mapping[str, str],
-) -> list[InstalledPackage]:  # fmt: skip
-    """Apply the config to the tree; returns what is installed afterwards. `identifiers`: renewed UUIDs, old to new."""
+) -> OsChanges:  # fmt: skip
+    """Apply the config to the tree. `identifiers`: renewed UUIDs, old to new."""
     with open_chroot(root, disk_links=grub_probe.disk_links(disk)) as chroot:
-        work = _Work(chroot, request, disk, distro, build, emit, identifiers)
+        work = _Work(chroot, request, disk, distro, build, emit, identifiers, OsChanges())
         for step in tree_steps(request.config):
             if step.action not in _CARRY_OUT:
                 raise InternalError(f"nobody carries out the step '{step.action}'")
             _CARRY_OUT[step.action](work, step)
-        return list_installed(chroot, distro)
+        work.changed.packages = list_installed(chroot, distro)
+        return work.changed
 
 
 def _fstab(work: _Work, _step: Step) -> None:
@@ -97,7 +108,7 @@ def _services(work: _Work, step: Step) -> None:
 def _boot_loader(work: _Work, _step: Step) -> None:
     arguments = work.os.kernel_command_line.extra_command_line
     with phase(work.emit, "boot", "Resetting the boot loader", unit="step"):
-        grub.hard_reset(work.chroot, work.disk, work.distro.grub, arguments)
+        work.changed.bios_boot = grub.hard_reset(work.chroot, work.disk, work.distro.grub, arguments)
 
 
 def _kernel_arguments(work: _Work, _step: Step) -> None:

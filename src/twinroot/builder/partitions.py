@@ -18,16 +18,24 @@ from twinroot.tools.identity import set_uuid
 
 
 def make_partitions(
-    disk: PlannedDisk, tree: Tree, scratch: Path, distro: Distro, base: Path, identity: Identity, emit: Emit
-) -> list[PartitionContent]:
-    """Make every filesystem from its part of the tree; other partitions keep the base's bytes or are empty."""
+    disk: PlannedDisk, tree: Tree, scratch: Path, distro: Distro, base: Path, identity: Identity, emit: Emit,
+    *, core: bytes | None = None,
+) -> list[PartitionContent]:  # fmt: skip
+    """Make every filesystem from its part of the tree; other partitions keep the base's bytes or are empty.
+
+    `core` is what the partition for BIOS boot holds.
+    """
     contents = []
     directory = scratch / "partitions"
     directory.mkdir()
     with phase(emit, "filesystems", "Making filesystems", total=len(disk.partitions), unit="filesystems") as advance:
         for done, partition in enumerate(disk.partitions, 1):
             image = directory / f"{partition.entry.number}.img"
-            contents.append(PartitionContent(partition, _content(disk, partition, tree, image, distro, base, identity)))
+            if core and partition is disk.bios_boot:
+                content = _bytes(image, core, partition.size)
+            else:
+                content = _content(disk, partition, tree, image, distro, base, identity)
+            contents.append(PartitionContent(partition, content))
             advance(done)
     return contents
 
@@ -45,9 +53,7 @@ def _content(
         region = FileRegion(base, partition.copy_from, partition.size)
         return _renewed(region, image, partition.copy_identity) if partition.copy_identity else region
     if partition.filesystem is None:
-        with image.open("wb") as file:
-            file.truncate(partition.size)
-        return FileRegion(image, 0, partition.size)
+        return _bytes(image, b"", partition.size)
     boot = disk.holding("/boot") is partition
     features = distro.features(partition.filesystem.type, boot=boot)
     seed = str(identity.uuid(f"hash seed {partition.entry.number}"))
@@ -57,6 +63,13 @@ def _content(
         }  # fmt: skip
         make_filesystem(partition, views, image, features=features, hash_seed=seed)
     return FileRegion(image, 0, partition.size)
+
+
+def _bytes(image: Path, data: bytes, size: int) -> FileRegion:
+    with image.open("wb") as file:
+        file.write(data)
+        file.truncate(size)
+    return FileRegion(image, 0, size)
 
 
 def _renewed(source: FileRegion, image: Path, identity: tuple[str, str]) -> FileRegion:

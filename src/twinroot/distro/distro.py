@@ -42,7 +42,8 @@ class GrubFacts:
     `stubs` are the directories on the ESP in which grub looks for its first configuration. `timeout`, `command_line`
     (for every menu entry), `default_command_line` (for all but recovery entries) and `lines` go into
     `/etc/default/grub` on a hard reset. `kernelopts` says that the command line ends in the
-    literal `$kernelopts`, which grub expands from its environment block when booting.
+    literal `$kernelopts`, which grub expands from its environment block when booting. `bios_package` has grub
+    for BIOS machines.
     """
 
     directory: str
@@ -54,6 +55,7 @@ class GrubFacts:
     kernelopts: bool
     sources_snippets: bool
     default_command_line: tuple[str, ...] = ()
+    bios_package: str = "grub2-pc-modules"
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ class Distro:
 
 _DRACUT = ("dracut", "--force", "--regenerate-all", "--no-hostonly")
 _AZURE_GRUB = GrubFacts(
+    bios_package="grub2-pc",
     directory="/boot/grub2",
     mkconfig="grub2-mkconfig",
     stubs=("boot/grub2",),
@@ -111,6 +114,7 @@ _FEDORA_GRUB = GrubFacts(
     sources_snippets=False,
 )
 _DEBIAN_GRUB = GrubFacts(
+    bios_package="grub-pc-bin",
     directory="/boot/grub",
     mkconfig="grub-mkconfig",
     stubs=("EFI/debian", "EFI/BOOT"),

@@ -13,7 +13,7 @@ from twinroot.errors import InputError
 from twinroot.formats import gpt
 from twinroot.plan.facts import BaseFilesystem
 from twinroot.plan.identity import Identity
-from twinroot.units import ESP
+from twinroot.units import BIOS_GRUB, ESP
 
 SECTOR = 512
 EXT_TYPES = ("ext2", "ext3", "ext4")
@@ -122,6 +122,16 @@ class PlannedDisk:
     def esp(self) -> PlannedPartition | None:
         """The EFI system partition, None when there is none."""
         return next((p for p in self.partitions if p.entry.type_uuid == ESP), None)
+
+    def with_boot_code(self, code: bytes) -> PlannedDisk:
+        """The same disk with other code in its first sector."""
+        return replace(self, table=replace(self.table, boot_code=code))
+
+    @property
+    def bios_boot(self) -> PlannedPartition | None:
+        """The partition that holds grub's core image on a disk for BIOS machines; None on a disk with an ESP."""
+        found = next((p for p in self.partitions if p.entry.type_uuid == BIOS_GRUB), None)
+        return None if self.esp else found
 
 
 @dataclass(frozen=True)

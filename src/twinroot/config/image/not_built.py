@@ -23,7 +23,6 @@ NOT_BUILT = (
     Pattern("output.image.format", UNBUILT_FORMATS),
     Pattern("output.artifacts"),
     Pattern("output.selinuxPolicyPath"),
-    Pattern("storage.bootType", ("legacy",)),
     Pattern("storage.verity"),
     Pattern("storage.reinitializeVerity"),
     Pattern("os.additionalFiles"),
