@@ -101,3 +101,62 @@ def test_a_missing_program_is_told_before_any_work(small: Path, place: Workplace
     says = ["the program 'mkfs.xfs' is not installed", "apt-get install xfsprogs"]
     place.fails(small, CONFIG, env={"TWINROOT_TOOL_PATH": str(tools)}, says=says)
     assert not place.build.exists()
+
+
+EXT4 = """\
+storage:
+  bootType: efi
+  disks:
+    - partitionTableType: gpt
+      maxSize: 300M
+      partitions: [{id: esp, type: esp, size: 16M}, {id: root, size: grow}]
+  filesystems:
+    - {deviceId: esp, type: fat32, mountPoint: /boot/efi}
+    - {deviceId: root, type: ext4, mountPoint: /}
+os: {hostname: again, bootloader: {resetType: hard-reset}}
+"""
+
+
+def _debugfs(image: Path, command: str) -> str:
+    return subprocess.run(
+        ["debugfs", "-R", command, f"{image}?offset={17 * MIB}"], capture_output=True, text=True, check=True
+    ).stdout
+
+
+def test_a_base_on_xfs_and_btrfs_is_read(small: Path, place: Workplace, tmp_path: Path) -> None:
+    base = place.succeeds(small, CONFIG).rename(tmp_path / "base.raw")
+    before = base.read_bytes()
+    image = place.succeeds(base, EXT4)
+    assert base.read_bytes() == before
+    assert _debugfs(image, "cat /etc/hostname") == "again"
+    assert "Package: base-files" in _debugfs(image, "cat /var/lib/dpkg/status")
+    assert " apt" in _debugfs(image, "ls /var/log")
+    subprocess.run(["e2fsck", "-f", "-n", f"{image}?offset={17 * MIB}"], check=True, capture_output=True)
+
+
+ON_BTRFS = EXT4.replace("300M", "500M").replace(
+    "type: ext4, mountPoint: /}",
+    "type: btrfs, btrfs: {subvolumes: [{path: '@', mountPoint: /}, {path: '@home', mountPoint: /home}]}}",
+)
+
+
+def test_a_base_with_its_root_in_a_subvolume_is_read(small: Path, place: Workplace, tmp_path: Path) -> None:
+    base = place.succeeds(small, "previewFeatures: [btrfs]\n" + ON_BTRFS).rename(tmp_path / "base.raw")
+    image = place.succeeds(base, EXT4)
+    assert "Package: base-files" in _debugfs(image, "cat /var/lib/dpkg/status")
+    image.unlink()
+    place.fails(base, "os: {hostname: kept}", says=["mounted at /", "is btrfs, which cannot be rebuilt"])
+
+
+def test_a_kept_disk_with_xfs_is_made_again(small: Path, place: Workplace, tmp_path: Path) -> None:
+    text = EXT4.replace("ext4", "xfs").replace("300M", "500M")
+    base = place.succeeds(small, text).rename(tmp_path / "base.raw")
+    image = place.succeeds(base, "os: {hostname: kept}")
+    uuids = set()
+    for disk in (base, image):
+        found = subprocess.run(
+            ["blkid", "-p", "--offset", str(17 * MIB), "--size", str(482 * MIB), "-o", "value", "-s", "UUID", disk],
+            capture_output=True, check=True,
+        ).stdout  # fmt: skip
+        uuids.add(found)
+    assert len(uuids) == 1

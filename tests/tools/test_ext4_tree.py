@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
-from tests.isolated import isolated
 from tests.trees import TIMES, hostile_tree, listing, mounted_listing
 
 from twinroot.distro.distro import recognise
@@ -164,16 +166,31 @@ def test_what_ext4_cannot_hold_is_named(tmp_path: Path) -> None:
 
 
 _AS_ANYBODY = """
+import json, sys
+from pathlib import Path
 from twinroot.storage.ext4_tree import fill
 fill(Path(sys.argv[1]), Path(sys.argv[2]), frozenset(json.loads(sys.argv[3])))
-print("true")
 """
 
 
 @needs_root
-def test_in_a_namespace_it_is_the_same(tmp_path: Path) -> None:
-    tree = hostile_tree(tmp_path / "tree", sparse=64 * MIB)
+def test_in_a_user_namespace_it_is_the_same(tmp_path: Path) -> None:
+    """What a namespace hides (trusted attributes) or makes impossible (device nodes) is not part of the tree."""
+    tree = hostile_tree(tmp_path / "tree", devices=False, sparse=64 * MIB)
+    os.chown(tree / "one", 1000, 65535)
     image = tmp_path / "image"
     e2fsprogs.make(image, 256 * MIB, tree=None, features=sorted(AZURE3), uuid=UUID, hash_seed=UUID)
-    assert isolated(_AS_ANYBODY, image, tree, json.dumps(sorted(AZURE3)))
+    fill_it = [sys.executable, "-c", _AS_ANYBODY, image, tree, json.dumps(sorted(AZURE3))]
+    command = ["unshare", "--user", "sh", "-c", 'read -r go && exec "$@"', "sh", *map(str, fill_it)]
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, env=env) as process:
+        assert process.stdin is not None
+        ours, theirs = Path("/proc/self/ns/user"), Path(f"/proc/{process.pid}/ns/user")
+        while theirs.readlink() == ours.readlink():
+            time.sleep(0.01)
+        for kind in ("uid", "gid"):
+            Path(f"/proc/{process.pid}/{kind}_map").write_text("0 0 65536\n")
+        process.stdin.write(b"go\n")
+        process.stdin.close()
+        assert process.wait(60) == 0
     assert mounted_listing(image, tmp_path / "mount") == listing(tree)

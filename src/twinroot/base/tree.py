@@ -67,6 +67,9 @@ def _open_base(facts: BaseFacts, filesystem: BaseFilesystem, scratch: Path, moun
     if filesystem.type == "vfat":
         fat.extract(raw, filesystem.offset, directory)
         return directory
+    opened = facts.opened.get(filesystem.partition.number)
+    if opened:
+        return opened.view(filesystem.subvolume)
     return mounts.filesystem(
         raw, filesystem.offset, filesystem.size, filesystem.type or "ext4", directory, unprivileged=not privileged
     )

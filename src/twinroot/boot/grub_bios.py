@@ -20,7 +20,7 @@ from twinroot.formats.grub_bios import boot_code, placed_core
 from twinroot.plan.disk import PlacedMount, PlannedDisk
 from twinroot.sandbox.chroot import Chroot
 from twinroot.sandbox.paths import place_file, resolve_inside
-from twinroot.tools.run import run
+from twinroot.tools.run import first_available, run
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ def install(chroot: Chroot, disk: PlannedDisk, facts: GrubFacts) -> BiosBoot:
     program = next(filter(chroot.has, _PROGRAMS), None)
     in_image = program is not None and _complete(modules)
     if not in_image:
-        host_program = next(filter(shutil.which, _PROGRAMS), None)
+        host_program = first_available(_PROGRAMS)
         if host_program is None or not _complete(Path(MODULES)):
             raise InputError(
                 "the image has no grub for BIOS machines",

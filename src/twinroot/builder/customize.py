@@ -66,8 +66,8 @@ def customize(request: CustomizeRequest, emit: Emit) -> None:
         open_build_directory(request.build_dir) as build,
         naming_full_disk(request.build_dir, "build directory"),
     ):
-        plan = _open_base(request, build.scratch, emit)
         with Mounts() as mounts:
+            plan = _open_base(request, build.scratch, mounts if privileged else None, emit)
             tree = assemble(plan.facts, plan.disk, build.scratch, mounts, privileged=privileged)
             found, bios_boot = _change(request, plan, tree, build, emit)
             disk = plan.disk.with_boot_code(bios_boot.code) if bios_boot else plan.disk
@@ -91,12 +91,13 @@ def require_programs(request: CustomizeRequest) -> None:
         require(("createrepo_c",))
 
 
-def _open_base(request: CustomizeRequest, scratch: Path, emit: Emit) -> _Plan:
+def _open_base(request: CustomizeRequest, scratch: Path, mounts: Mounts | None, emit: Emit) -> _Plan:
     name = str(request.image_file)
     image = probe(request.image_file)
     with phase(emit, "base", "Opening the base image", total=100, unit="percent") as advance:
         disk = open_raw(image, scratch, lambda percent: advance(int(percent)))
-        facts = read_facts(disk, name)
+        facts = read_facts(disk, name, mounts, scratch)
+    require_types([f.type or "" for f in facts.mounted])
     release = parse_os_release(facts.os_release)
     try:
         distro, architecture = recognise(release), image_architecture(facts)

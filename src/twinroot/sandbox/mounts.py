@@ -16,6 +16,9 @@ from twinroot.errors import CommandError
 from twinroot.interrupts import held
 from twinroot.tools.run import run, start, stop
 
+# nouuid: the host may have mounted a filesystem of the same identity; subvolid=5: from the top, whatever the default.
+_UNREPLAYED = {"xfs": ",norecovery,nouuid", "btrfs": ",rescue=nologreplay,subvolid=5"}
+
 
 class Mounts:
     """A stack of mounts. Leaving the context unmounts them, the newest first."""
@@ -67,8 +70,8 @@ class Mounts:
         if unprivileged:
             target.mkdir(parents=True, exist_ok=True)
             return self._fuse2fs(path, offset, target)
-        # noload: a journal that was not replayed must not make a read-only mount fail or write.
-        extra = ",noload" if fs_type.startswith("ext") else ",norecovery" if fs_type == "xfs" else ""
+        # A journal that was not replayed must not make a read-only mount fail or write.
+        extra = ",noload" if fs_type.startswith("ext") else _UNREPLAYED.get(fs_type, "")
         options = f"loop,ro,nodev,offset={offset},sizelimit={size}{extra}"
         return self._mount(target, ["-t", fs_type, "-o", options, str(path), str(target)])
 

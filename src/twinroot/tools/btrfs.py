@@ -51,6 +51,20 @@ def create_subvolume(path: Path) -> None:
     run(["btrfs", "subvolume", "create", path])
 
 
+def list_subvolumes(mount_point: Path) -> tuple[str, ...]:
+    """The paths of all subvolumes from the top of a filesystem, which is mounted from its top."""
+    rows = run(["btrfs", "subvolume", "list", mount_point]).stdout.splitlines()
+    # "ID 256 gen 7 top level 5 path var/@home"
+    return tuple(sorted(row.split(" path ", 1)[1] for row in rows if " path " in row))
+
+
+def default_subvolume(mount_point: Path) -> str:
+    """The path of the subvolume that is mounted where none is named; "" for the top."""
+    # "ID 5 (FS_TREE)", or a row as those of the list
+    row = run(["btrfs", "subvolume", "get-default", mount_point]).stdout.strip()
+    return row.split(" path ", 1)[1] if " path " in row else ""
+
+
 def enable_quota(mount_point: Path) -> None:
     """Start accounting on a mounted filesystem."""
     run(["btrfs", "quota", "enable", mount_point])
