@@ -135,3 +135,27 @@ def test_tree_size_counts_links_once_and_holes_not_at_all(tmp_path: Path) -> Non
     with (tmp_path / "hole").open("wb") as file:
         file.truncate(50 * MIB)
     assert tree_size(tmp_path) == 4096 + 8192 + 4096
+
+
+@pytest.mark.parametrize(
+    "features",
+    [
+        ("sparse_super", "large_file", "filetype", "dir_index", "ext_attr", "has_journal", "resize_inode"),
+        ("sparse_super", "large_file", "filetype", "ext_attr", "extent", "extra_isize", "64bit", "uninit_bg"),
+        (*DISTRO.ext4, "inline_data", "needs_recovery"),
+        tuple(name for name in DISTRO.ext4 if name not in ("sparse_super", "resize_inode")),
+        tuple(name for name in DISTRO.ext4 if name not in ("flex_bg", "resize_inode", "has_journal")),
+    ],
+)
+def test_features_of_the_base_are_kept_even_where_mke2fs_fills_it(tmp_path: Path, features: tuple[str, ...]) -> None:
+    tree = tmp_path / "tree"
+    (tree / "a/b").mkdir(parents=True)
+    (tree / "a/b/file").write_text("here")
+    wanted = partition("ext4", 300 * MIB)
+    assert wanted.filesystem is not None
+    make(replace(wanted, filesystem=replace(wanted.filesystem, features=features)), tree, tmp_path / "image")
+    at = Location(tmp_path / "image")
+    e2fsprogs.check(at)
+    # debugfs shows the whole field of a file that lies in its inode.
+    assert (e2fsprogs.read_file(at, "/a/b/file") or b"").rstrip(b"\0") == b"here"
+    assert set(features) - {"needs_recovery"} <= set(e2fsprogs.superblock(at).features) | {"uninit_bg"}

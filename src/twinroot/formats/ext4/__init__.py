@@ -9,9 +9,10 @@ INODE_SIZE = 256
 ROOT_INODE = 2
 LOST_AND_FOUND = 11
 
-NEEDED = frozenset(("extent", "filetype", "metadata_csum", "64bit", "extra_isize", "ext_attr", "large_file"))
+NEEDED = frozenset(
+    ("sparse_super", "extent", "filetype", "metadata_csum", "64bit", "extra_isize", "ext_attr", "large_file")
+)
 KNOWN = NEEDED | {
-    "sparse_super",
     "resize_inode",
     "dir_index",
     "has_journal",
