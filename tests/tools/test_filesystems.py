@@ -20,7 +20,7 @@ from twinroot.tools.e2fsprogs import Location
 from twinroot.units import LINUX_GENERIC, MIB
 
 SEED = "11111111-2222-4333-8444-555555555555"
-FEATURES = recognise({"ID": "debian"}).ext4
+DISTRO = recognise({"ID": "debian", "VERSION_ID": "12"})
 FIELD = "storage.disks[0].partitions[1].size ('root-a')"
 
 
@@ -32,7 +32,8 @@ def partition(kind: str, size: int, mount: str | None = "/somewhere") -> Planned
 
 
 def make(wanted: PlannedPartition, tree: Path, image: Path) -> None:
-    make_filesystem(wanted, tree, image, features=FEATURES, hash_seed=SEED)
+    features = DISTRO.features(wanted.filesystem.type if wanted.filesystem else "", boot=False)
+    make_filesystem(wanted, {"": tree}, image, features=features, hash_seed=SEED)
 
 
 def one_large_file(tree: Path) -> None:
@@ -134,3 +135,27 @@ def test_tree_size_counts_links_once_and_holes_not_at_all(tmp_path: Path) -> Non
     with (tmp_path / "hole").open("wb") as file:
         file.truncate(50 * MIB)
     assert tree_size(tmp_path) == 4096 + 8192 + 4096
+
+
+@pytest.mark.parametrize(
+    "features",
+    [
+        ("sparse_super", "large_file", "filetype", "dir_index", "ext_attr", "has_journal", "resize_inode"),
+        ("sparse_super", "large_file", "filetype", "ext_attr", "extent", "extra_isize", "64bit", "uninit_bg"),
+        (*DISTRO.ext4, "inline_data", "needs_recovery"),
+        tuple(name for name in DISTRO.ext4 if name not in ("sparse_super", "resize_inode")),
+        tuple(name for name in DISTRO.ext4 if name not in ("flex_bg", "resize_inode", "has_journal")),
+    ],
+)
+def test_features_of_the_base_are_kept_even_where_mke2fs_fills_it(tmp_path: Path, features: tuple[str, ...]) -> None:
+    tree = tmp_path / "tree"
+    (tree / "a/b").mkdir(parents=True)
+    (tree / "a/b/file").write_text("here")
+    wanted = partition("ext4", 300 * MIB)
+    assert wanted.filesystem is not None
+    make(replace(wanted, filesystem=replace(wanted.filesystem, features=features)), tree, tmp_path / "image")
+    at = Location(tmp_path / "image")
+    e2fsprogs.check(at)
+    # debugfs shows the whole field of a file that lies in its inode.
+    assert (e2fsprogs.read_file(at, "/a/b/file") or b"").rstrip(b"\0") == b"here"
+    assert set(features) - {"needs_recovery"} <= set(e2fsprogs.superblock(at).features) | {"uninit_bg"}

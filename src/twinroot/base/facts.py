@@ -5,15 +5,17 @@ ext filesystems are read through debugfs and FAT through mtools, so that none of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from twinroot.base.fstab import mount_problem, parse_fstab
 from twinroot.base.image import RawDisk
+from twinroot.base.opened import OpenedFilesystem, open_filesystems, read_plain
 from twinroot.errors import InputError
 from twinroot.plan.disk import EXT_TYPES
 from twinroot.plan.facts import BaseFilesystem
+from twinroot.sandbox.mounts import Mounts
 from twinroot.storage.fstab import FstabEntry
 from twinroot.tools import blkid, e2fsprogs, fat
 from twinroot.tools.e2fsprogs import Location
@@ -21,20 +23,30 @@ from twinroot.tools.e2fsprogs import Location
 
 @dataclass(frozen=True)
 class BaseFacts:
-    """A disk with an operating system on it."""
+    """A disk with an operating system on it.
+
+    `filesystems` has one entry for each partition, `further` one for each further mount of a partition (subvolumes).
+    `opened` are the filesystems that are mounted for reading, by partition number.
+    """
 
     disk: RawDisk
     filesystems: tuple[BaseFilesystem, ...]
     os_release: str
+    further: tuple[BaseFilesystem, ...] = ()
+    opened: Mapping[int, OpenedFilesystem] = field(default_factory=dict)
 
     @property
     def mounted(self) -> tuple[BaseFilesystem, ...]:
         """The filesystems with a mount point, parents before children."""
-        return tuple(sorted((f for f in self.filesystems if f.mount_point), key=lambda f: f.mount_point or ""))
+        found = (f for f in (*self.filesystems, *self.further) if f.mount_point)
+        return tuple(sorted(found, key=lambda f: f.mount_point or ""))
 
     def read(self, path: str) -> bytes | None:
         """A file of the operating system by its absolute path; None when it is not there."""
         filesystem, inner = self.locate(path)
+        opened = self.opened.get(filesystem.partition.number)
+        if opened:
+            return read_plain(opened.view(filesystem.subvolume), inner)
         return read_file(self.disk.path, filesystem, inner)
 
     def list(self, path: str) -> list[str]:
@@ -44,6 +56,9 @@ class BaseFacts:
             files = fat.list_files(self.disk.path, filesystem.offset)
             prefix = inner.rstrip("/").lower() + "/"
             return sorted({f[len(prefix) :].split("/")[0] for f in files if f.lower().startswith(prefix)})
+        opened = self.opened.get(filesystem.partition.number)
+        if opened:
+            return opened.list(f"{filesystem.subvolume}/{inner}")
         return e2fsprogs.list_directory(Location(self.disk.path, filesystem.offset), inner)
 
     def locate(self, path: str) -> tuple[BaseFilesystem, str]:
@@ -77,24 +92,42 @@ def list_filesystems(disk: RawDisk) -> tuple[BaseFilesystem, ...]:
     return tuple(found)
 
 
-def read_facts(disk: RawDisk, name: str) -> BaseFacts:
+def read_facts(disk: RawDisk, name: str, mounts: Mounts | None = None, scratch: Path | None = None) -> BaseFacts:
     """Discover the operating system on a disk; `name` is the image's name for errors.
 
-    The root filesystem is the one partition that holds etc/fstab.
+    The root filesystem is the one partition, or subvolume, that holds etc/fstab. With `mounts`, which only root in a
+    namespace of its own has, xfs and btrfs are read too, mounted below `scratch`.
     """
     filesystems = list_filesystems(disk)
-    roots = [f for f in filesystems if f.type in EXT_TYPES and read_file(disk.path, f, "/etc/fstab") is not None]
+    opened = open_filesystems(disk.path, filesystems, scratch, mounts) if mounts and scratch else {}
+    roots = list(_roots(disk, filesystems, opened))
     if len(roots) != 1:
         raise _root_error(name, filesystems, len(roots))
-    entries = parse_fstab((read_file(disk.path, roots[0], "/etc/fstab") or b"").decode("utf-8", "replace"))
+    root, table = roots[0]
+    entries = parse_fstab(table.decode("utf-8", "replace"))
     problem = mount_problem(entries)
     if problem:
         raise InputError(problem, where=name, hint="correct the base image's /etc/fstab")
-    mounted = tuple(_with_mount(f, entries, roots[0]) for f in filesystems)
+    shown = [_with_mounts(f, entries, root, opened.get(f.partition.number)) for f in filesystems]
     _check_entries(name, entries, filesystems)
-    facts = BaseFacts(disk, mounted, "")
+    mounted, further = tuple(first for first, *_ in shown), tuple(f for _, *others in shown for f in others)
+    facts = BaseFacts(disk, mounted, "", further, opened)
     text = facts.read("/etc/os-release") or facts.read("/usr/lib/os-release") or b""
-    return BaseFacts(disk, mounted, text.decode("utf-8", "replace"))
+    return replace(facts, os_release=text.decode("utf-8", "replace"))
+
+
+def _roots(
+    disk: RawDisk, filesystems: Sequence[BaseFilesystem], opened: Mapping[int, OpenedFilesystem]
+) -> Iterator[tuple[BaseFilesystem, bytes]]:
+    """Every filesystem, or subvolume of one, that holds etc/fstab, with that."""
+    for filesystem in filesystems:
+        seen = opened.get(filesystem.partition.number)
+        for subvolume in ("", *seen.subvolumes) if seen else ():
+            table = read_plain(seen.view(subvolume), "/etc/fstab") if seen else None
+            if table is not None:
+                yield replace(filesystem, subvolume=subvolume), table
+        if filesystem.type in EXT_TYPES and (table := read_file(disk.path, filesystem, "/etc/fstab")) is not None:
+            yield filesystem, table
 
 
 def _root_error(name: str, filesystems: Sequence[BaseFilesystem], count: int) -> InputError:
@@ -103,7 +136,7 @@ def _root_error(name: str, filesystems: Sequence[BaseFilesystem], count: int) ->
         return InputError(f"{count} partitions hold an /etc/fstab, so the root filesystem is not clear", where=name)
     unread = [f.type for f in filesystems if f.type in ("xfs", "btrfs")]
     hint = (
-        f"base images with a root on {' or '.join(sorted(set(map(str, unread))))} are not supported yet"
+        f"a root on {' or '.join(sorted(set(map(str, unread))))} can only be read by customising as root"
         if unread
         else None
     )
@@ -114,12 +147,32 @@ def _root_error(name: str, filesystems: Sequence[BaseFilesystem], count: int) ->
     )
 
 
-def _with_mount(filesystem: BaseFilesystem, entries: Sequence[FstabEntry], root: BaseFilesystem) -> BaseFilesystem:
-    entry = next((e for e in entries if matches(e.source, filesystem)), None)
-    mount_point = entry.mount_point if entry else "/" if filesystem is root else None
-    if entry is None:
-        return replace(filesystem, mount_point=mount_point)
-    return replace(filesystem, mount_point=mount_point, options=entry.options, source=entry.source)
+def _with_mounts(
+    filesystem: BaseFilesystem, entries: Sequence[FstabEntry], root: BaseFilesystem, opened: OpenedFilesystem | None
+) -> list[BaseFilesystem]:
+    """A filesystem with its mount, one for each where it has several; without one as it is."""
+    named = [e for e in entries if matches(e.source, filesystem)]
+    found = [
+        replace(
+            filesystem, mount_point=e.mount_point, options=e.options, source=e.source,
+            subvolume=_subvolume(e.options, opened),
+        )
+        for e in (named if opened else named[:1])
+    ]  # fmt: skip
+    missing = filesystem.partition == root.partition and not any(f.mount_point == "/" for f in found)
+    if missing and (not found or root.subvolume):
+        found.insert(0, replace(root, mount_point="/"))
+    return found or [filesystem]
+
+
+def _subvolume(options: str, opened: OpenedFilesystem | None) -> str:
+    """The subvolume that mount options name, else the default one."""
+    for option in options.split(","):
+        if option.startswith("subvol="):
+            return option.removeprefix("subvol=").strip("/")
+        if option == "subvolid=5":
+            return ""
+    return opened.default if opened else ""
 
 
 def matches(source: str, filesystem: BaseFilesystem) -> bool:

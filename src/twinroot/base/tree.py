@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from twinroot.base.facts import BaseFacts
 from twinroot.errors import InputError
-from twinroot.plan.disk import PlannedDisk, mount_path
+from twinroot.plan.disk import PlannedDisk
 from twinroot.plan.facts import BaseFilesystem
 from twinroot.sandbox.mounts import Mounts, copy_status
 from twinroot.sandbox.paths import resolve_inside
@@ -49,10 +49,10 @@ def assemble(
     """
     base = {f.mount_point or "/": _open_base(facts, f, scratch, mounts, privileged) for f in facts.mounted}
     root = scratch / "tree"
-    targets = [mount_path(partition) for partition in disk.mounted]
+    targets = [placed.mount.path for placed in disk.mounts]
     mounts.overlay(base["/"], scratch / "upper/root", scratch / "work/root", root, unprivileged=not privileged)
-    for partition in disk.mounted:
-        path = mount_path(partition)
+    for placed in disk.mounts:
+        path = placed.mount.path
         if path == "/":
             continue
         source = _base_content(base, path)
@@ -60,7 +60,8 @@ def assemble(
         if source and path not in base and not changed:
             # The content moves to a filesystem of its own; what lies below the mount point would be dead weight.
             _empty(target)
-        fat_type = partition.filesystem is not None and partition.filesystem.type == "vfat"
+        filesystem = placed.partition.filesystem
+        fat_type = filesystem is not None and filesystem.type == "vfat"
         _mount_part(source, path, target, scratch, mounts, fat_type=fat_type, privileged=privileged)
     for path, directory in base.items():
         if path not in targets and not changed:
@@ -75,6 +76,9 @@ def _open_base(facts: BaseFacts, filesystem: BaseFilesystem, scratch: Path, moun
     if filesystem.type == "vfat":
         fat.extract(raw, filesystem.offset, directory)
         return directory
+    opened = facts.opened.get(filesystem.partition.number)
+    if opened:
+        return opened.view(filesystem.subvolume)
     return mounts.filesystem(
         raw, filesystem.offset, filesystem.size, filesystem.type or "ext4", directory, unprivileged=not privileged
     )

@@ -1,4 +1,4 @@
-"""grub on EFI: resetting it, and having the image write its own grub.cfg.
+"""grub: resetting it, and having the image write its own grub.cfg.
 
 Facts: image behaviour spec §16. Texts are made by pure functions; `hard_reset` puts them into the tree and runs the
 image's grub-mkconfig. Editing a configuration that stays: `kernel_arguments`.
@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from twinroot.boot import entry_file, grub_probe, grub_script
+from twinroot.boot import entry_file, grub_bios, grub_probe, grub_script
 from twinroot.boot.command_line import KERNEL_OPTIONS, in_double_quotes, join_arguments, unquoted
+from twinroot.boot.grub_bios import BiosBoot
 from twinroot.distro.distro import GrubFacts
 from twinroot.errors import InputError
-from twinroot.plan.disk import PlannedDisk, PlannedPartition, mount_path
+from twinroot.plan.disk import PlacedMount, PlannedDisk, mount_path
 from twinroot.sandbox.chroot import Chroot
 from twinroot.sandbox.mounts import Mounts
 from twinroot.sandbox.paths import place_file, read_text, resolve_inside
@@ -25,6 +26,7 @@ from twinroot.storage.fstab import source
 DEFAULT_GRUB = "/etc/default/grub"
 _GRUBENV = "# GRUB Environment Block\n".ljust(1024, "#")
 _PROBES = ("grub2-probe", "grub-probe")
+_RELATIVE_PATHS = ("grub2-mkrelpath", "grub-mkrelpath")
 
 
 @dataclass(frozen=True)
@@ -59,32 +61,37 @@ def render_default_grub(facts: GrubFacts, arguments: Arguments) -> str:
     return text
 
 
-def render_stub(boot: PlannedPartition, facts: GrubFacts) -> str:
+def render_stub(boot: PlacedMount, facts: GrubFacts) -> str:
     """The first configuration, on the ESP: find the filesystem that holds /boot and go on there."""
-    assert boot.filesystem is not None
-    mount = mount_path(boot)
-    prefix = facts.directory[len(mount.rstrip("/")) :]
+    filesystem = boot.partition.filesystem
+    assert filesystem is not None
+    prefix = boot.inner(facts.directory)
     return (
-        f"search --no-floppy --fs-uuid --set=root {boot.filesystem.uuid}\n"
+        f"search --no-floppy --fs-uuid --set=root {filesystem.uuid}\n"
         f'set prefix=($root)"{prefix}"\n'
         "configfile $prefix/grub.cfg\n"
     )
 
 
-def hard_reset(chroot: Chroot, disk: PlannedDisk, facts: GrubFacts, arguments: Arguments) -> None:
-    """Replace everything anybody configured in grub by a configuration for the planned disk."""
+def hard_reset(chroot: Chroot, disk: PlannedDisk, facts: GrubFacts, arguments: Arguments) -> BiosBoot | None:
+    """Replace everything anybody configured in grub by a configuration for the planned disk.
+
+    On a disk for BIOS machines, returns what has to be written outside of filesystems.
+    """
     root = chroot.root
-    boot = disk.holding(facts.directory)
-    esp = resolve_inside(root, _esp_path(disk))
-    # Links in it would lead out of the image, and cannot be stored there.
-    check_fat_tree(esp, _esp_path(disk))
-    _write_stubs(esp, render_stub(boot, facts), facts)
+    bios = grub_bios.install(chroot, disk, facts) if disk.bios_boot else None
+    if bios is None:
+        esp = resolve_inside(root, _esp_path(disk))
+        # Links in it would lead out of the image, and cannot be stored there.
+        check_fat_tree(esp, _esp_path(disk))
+        _write_stubs(esp, render_stub(disk.mount_of(facts.directory), facts), facts)
     place_file(root, DEFAULT_GRUB, render_default_grub(facts, arguments), follow=True)
     place_file(root, f"{facts.directory}/grubenv", _GRUBENV)
     write_configuration(chroot, disk, facts)
     if grub_script.uses_entry_files(read_text(root, facts.config) or ""):
         _reset_entries(root, disk, facts, arguments)
     check_arrived(root, facts, (*arguments.every, *arguments.usual))
+    return bios
 
 
 def _reset_entries(root: Path, disk: PlannedDisk, facts: GrubFacts, arguments: Arguments) -> None:
@@ -130,14 +137,16 @@ def write_configuration(chroot: Chroot, disk: PlannedDisk, facts: GrubFacts) -> 
             f"the image has no {facts.mkconfig}, so its boot configuration cannot be written",
             hint="install the grub tools: " + ("grub2" if "grub2" in facts.mkconfig else "grub-common"),
         )
-    answers = chroot.root / "run/twinroot/grub-probe"
-    answers.parent.mkdir(parents=True, exist_ok=True)
-    answers.write_text(grub_probe.script(disk))
-    answers.chmod(0o755)
+    covers = [(_PROBES, grub_probe.script(disk))]
+    if any(placed.subvolume for placed in disk.mounts):
+        covers.append((_RELATIVE_PATHS, grub_probe.relative_path_script(disk)))
     with Mounts() as mounts:
-        for probe in _PROBES:
-            path = chroot.which(probe)
-            if path:
+        for programs, text in covers:
+            answers = chroot.root / "run/twinroot" / programs[-1]
+            answers.parent.mkdir(parents=True, exist_ok=True)
+            answers.write_text(text)
+            answers.chmod(0o755)
+            for path in filter(None, map(chroot.which, programs)):
                 mounts.bind(answers, resolve_inside(chroot.root, path))
         env = {"GRUB_DISABLE_OS_PROBER": "true"}
         chroot.run([facts.mkconfig, "-o", facts.config], env=env)

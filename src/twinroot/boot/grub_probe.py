@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import shlex
 
-from twinroot.plan.disk import PlannedDisk, PlannedPartition, mount_path
+from twinroot.plan.disk import PlacedMount, PlannedDisk, PlannedPartition
 
 _SCRIPT = """#!/bin/sh
 # grub-probe for a disk that is being built: see twinroot.boot.grub_probe.
@@ -48,6 +48,27 @@ case "$target" in
 esac
 """
 
+# grub's names of filesystems, by ours.
+_GRUB_NAMES = {"vfat": "fat", "xfs": "xfs", "btrfs": "btrfs"}
+_RELATIVE = """#!/bin/sh
+# grub-mkrelpath for a disk that is being built: see twinroot.boot.grub_probe.
+subject=
+for word; do
+  case "$word" in
+    -*) ;;
+    *) subject=$word ;;
+  esac
+done
+subject=$(readlink -m -- "$subject") || exit 1
+case "$subject" in
+{cases}
+  *) exit 1 ;;
+esac
+rest=${{subject#"$mount"}}
+rest=${{rest#/}}
+echo "${{top}}${{rest:+/$rest}}" | sed 's,^$,/,'
+"""
+
 
 def device(partition: PlannedPartition) -> str:
     """The device name that stands for a partition during the build."""
@@ -66,16 +87,26 @@ def disk_links(disk: PlannedDisk) -> dict[str, str]:
 
 def script(disk: PlannedDisk) -> str:
     """The stand-in for grub-probe: knows every mounted partition by its device name and by the paths on it."""
-    deepest_first = reversed(disk.mounted)
-    return _SCRIPT.format(cases="\n".join(_case(partition) for partition in deepest_first))
+    deepest_first = reversed(disk.mounts)
+    return _SCRIPT.format(cases="\n".join(_case(placed) for placed in deepest_first))
 
 
-def _case(partition: PlannedPartition) -> str:
+def relative_path_script(disk: PlannedDisk) -> str:
+    """The stand-in for grub-mkrelpath: what a path is called inside its filesystem, subvolumes among it."""
+    cases = []
+    for placed in reversed(disk.mounts):
+        mount, top = placed.mount.path.rstrip("/"), placed.inner(placed.mount.path)
+        pattern = f"{shlex.quote(mount or '/')}|{shlex.quote(mount)}/*"
+        cases.append(f"  {pattern}) top={shlex.quote(top.rstrip('/'))} mount={shlex.quote(mount)} ;;")
+    return _RELATIVE.format(cases="\n".join(cases))
+
+
+def _case(placed: PlacedMount) -> str:
+    partition, path = placed.partition, placed.mount.path
     assert partition.filesystem is not None
-    path = mount_path(partition)
     below = f"{shlex.quote(path.rstrip('/'))}/*"
     patterns = f"{device(partition)}|{shlex.quote(path)}|{below}"
-    kind = "fat" if partition.filesystem.type == "vfat" else "ext2"
+    kind = _GRUB_NAMES.get(partition.filesystem.type, "ext2")
     values = {
         "device": device(partition),
         "uuid": partition.filesystem.uuid,

@@ -21,6 +21,7 @@ from twinroot.base.facts import BaseFacts, read_facts
 from twinroot.base.image import open_raw, probe
 from twinroot.base.tree import Tree, assemble
 from twinroot.boot import grub_probe
+from twinroot.boot.grub_bios import BiosBoot
 from twinroot.builder.build_directory import BuildDirectory, open_build_directory
 from twinroot.builder.os_changes import OsWork, change_os
 from twinroot.builder.partitions import make_partitions
@@ -34,12 +35,14 @@ from twinroot.output.cosi import OsFacts
 from twinroot.output.files import replacing
 from twinroot.output.space import naming_full_disk
 from twinroot.output.write import write_output
-from twinroot.plan.disk import PlannedDisk, plan_kept_disk, plan_new_disk
+from twinroot.plan.disk import PlannedDisk, new_identifiers, plan_kept_disk, plan_new_disk
 from twinroot.plan.identity import Identity
 from twinroot.plan.steps import Step, tree_steps
 from twinroot.sandbox.chroot import open_chroot
 from twinroot.sandbox.mounts import Mounts
 from twinroot.sandbox.namespace import isolate
+from twinroot.storage.mounted import require_types
+from twinroot.tools.identity import PROGRAMS
 from twinroot.tools.run import require
 
 log = logging.getLogger(__name__)
@@ -72,36 +75,40 @@ def customize(request: CustomizeRequest, emit: Emit) -> None:
         open_build_directory(request.build_dir) as build,
         naming_full_disk(request.build_dir, "build directory"),
     ):
-        plan = _open_base(request, build.scratch, emit)
-        steps = tree_steps(request.config)
-        cache, done = _restore(request, plan, steps, build, privileged=privileged)
         with Mounts() as mounts:
+            plan = _open_base(request, build.scratch, mounts if privileged else None, emit)
+            steps = tree_steps(request.config)
+            cache, done = _restore(request, plan, steps, build, privileged=privileged)
             tree = assemble(plan.facts, plan.disk, build.scratch, mounts, privileged=privileged, changed=done > 0)
-            found = _change(request, plan, tree, build, emit, steps, cache, done)
+            found, bios_boot = _change(request, plan, tree, build, emit, steps, cache, done)
+            disk = plan.disk.with_boot_code(bios_boot.code) if bios_boot else plan.disk
             contents = make_partitions(
-                plan.disk, tree, build.scratch, plan.distro, plan.facts.disk.path, plan.identity, emit
-            )
+                disk, tree, build.scratch, plan.distro, plan.facts.disk.path, plan.identity, emit,
+                core=bios_boot.core if bios_boot else None,
+            )  # fmt: skip
         # What the output is not made of would only be written to disk with it: the tree, usually the base as well.
         build.discard_except({content.source.path for content in contents})
         write_output(
-            partial, request.output_file.name, request.output_format, plan.disk, contents, found, plan.identity,
+            partial, request.output_file.name, request.output_format, disk, contents, found, plan.identity,
             scratch=build.scratch, level=request.compression_level, emit=emit,
         )  # fmt: skip
 
 
 def require_programs(request: CustomizeRequest) -> None:
-    """MissingToolError for a host program that this request will need."""
+    """HostError for a host program, or a privilege, that this request will need."""
     require((*_PROGRAMS, *_PROGRAMS_ISOLATION))
+    require_types([filesystem.type or "" for filesystem in request.config.config.storage.filesystems])
     if any(path.is_dir() for path in request.rpm_sources):
         require(("createrepo_c",))
 
 
-def _open_base(request: CustomizeRequest, scratch: Path, emit: Emit) -> _Plan:
+def _open_base(request: CustomizeRequest, scratch: Path, mounts: Mounts | None, emit: Emit) -> _Plan:
     name = str(request.image_file)
     image = probe(request.image_file)
     with phase(emit, "base", "Opening the base image", total=100, unit="percent") as advance:
         disk = open_raw(image, scratch, lambda percent: advance(int(percent)))
-        facts = read_facts(disk, name)
+        facts = read_facts(disk, name, mounts, scratch)
+    require_types([f.type or "" for f in facts.mounted])
     release = parse_os_release(facts.os_release)
     try:
         distro, architecture = recognise(release), image_architecture(facts)
@@ -115,8 +122,11 @@ def _open_base(request: CustomizeRequest, scratch: Path, emit: Emit) -> _Plan:
     if layout:
         planned = plan_new_disk(layout, request.config.config.storage.filesystems, identity)
     else:
-        planned = plan_kept_disk(disk.table, facts.filesystems)
+        renew = identity if request.config.config.storage.reset_partitions_uuids_type else None
+        planned = plan_kept_disk(disk.table, facts.filesystems, renew)
+        require([PROGRAMS[p.copy_identity[0]] for p in planned.partitions if p.copy_identity])
     planned.holding("/")
+    require_types([p.filesystem.type for p in planned.partitions if p.filesystem])
     return _Plan(facts, distro, planned, identity, time)
 
 
@@ -134,17 +144,19 @@ def _restore(
 def _change(
     request: CustomizeRequest, plan: _Plan, tree: Tree, build: BuildDirectory, emit: Emit, steps: Sequence[Step],
     cache: StepCache | None, done: int,
-) -> OsFacts:  # fmt: skip
+) -> tuple[OsFacts, BiosBoot | None]:  # fmt: skip
     def keep(index: int) -> None:
         if cache:
             cache.keep(index, build.scratch)
 
+    identifiers = {} if plan.disk.repartitioned else new_identifiers(plan.disk, plan.facts.filesystems)
     stamp = BuildStamp(plan.time, plan.identity.image_id)
     with open_chroot(tree.root, disk_links=grub_probe.disk_links(plan.disk)) as chroot:
-        work = OsWork(chroot, request, plan.disk, plan.distro, build, stamp, emit)
-        packages = change_os(work, steps, done=done, after_step=keep)
-    return OsFacts(
+        work = OsWork(chroot, request, plan.disk, plan.distro, build, stamp, emit, identifiers)
+        changed = change_os(work, steps, done=done, after_step=keep)
+    found = OsFacts(
         architecture=image_architecture(plan.facts),
         os_release=plan.facts.os_release,
-        packages=tuple(packages),
+        packages=tuple(changed.packages),
     )
+    return found, changed.bios_boot

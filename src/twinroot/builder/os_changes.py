@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from twinroot.boot import grub, kernel_arguments
+from twinroot.boot.grub_bios import BiosBoot
 from twinroot.builder.build_directory import BuildDirectory
 from twinroot.builder.request import CustomizeRequest
 from twinroot.config.image.file import ConfigFile
@@ -35,11 +36,19 @@ from twinroot.plan.content_ids import to_repeat
 from twinroot.plan.disk import PlannedDisk
 from twinroot.plan.steps import Action, Step
 from twinroot.sandbox.chroot import Chroot
-from twinroot.sandbox.paths import place_file
+from twinroot.sandbox.paths import place_file, read_text
 from twinroot.storage import fstab
 
 # "Installing : curl-7.88.1-10.x86_64   12/56" of dnf and tdnf.
 _COUNT = re.compile(r"\b(\d+)/(\d+)\s*$")
+
+
+@dataclass
+class OsChanges:
+    """What is to be known of the changed tree: what is installed, and what a BIOS starts from, if it does."""
+
+    packages: list[InstalledPackage] = field(default_factory=list)
+    bios_boot: BiosBoot | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +62,8 @@ class OsWork:
     build: BuildDirectory
     stamp: BuildStamp
     emit: Emit
+    identifiers: Mapping[str, str]
+    changed: OsChanges = field(default_factory=OsChanges)
     again: bool = False
 
     @property
@@ -73,8 +84,8 @@ class OsWork:
 
 def change_os(
     work: OsWork, steps: Sequence[Step], *, done: int = 0, after_step: Callable[[int], None] = lambda _index: None
-) -> list[InstalledPackage]:
-    """Carry out steps on the tree; returns what is installed afterwards.
+) -> OsChanges:
+    """Carry out steps on the tree.
 
     The tree has `done` steps behind it, carried out for another image, whose identifiers it holds. `after_step` hears
     of each later one.
@@ -87,11 +98,17 @@ def change_os(
             _CARRY_OUT[step.action](replace(work, again=index < done), step)
         if index >= done:
             after_step(index)
-    return list_installed(work.chroot, work.distro)
+    work.changed.packages = list_installed(work.chroot, work.distro)
+    return work.changed
 
 
 def _fstab(work: OsWork, _step: Step) -> None:
     place_file(work.chroot.root, "/etc/fstab", fstab.render(work.disk))
+
+
+def _fstab_identifiers(work: OsWork, _step: Step) -> None:
+    text = read_text(work.chroot.root, fstab.FSTAB) or ""
+    place_file(work.chroot.root, fstab.FSTAB, fstab.rename_sources(text, work.identifiers), follow=True)
 
 
 def _packages(work: OsWork, step: Step) -> None:
@@ -147,7 +164,8 @@ def _boot_loader(work: OsWork, _step: Step) -> None:
         # What the command line said of SELinux stays, unless the config says otherwise.
         mode = work.os.selinux.mode or work.selinux_mode()
         every = mode_arguments(mode) if work.os.selinux.mode or mode != "disabled" else ()
-        grub.hard_reset(work.chroot, work.disk, work.distro.grub, grub.Arguments(every, arguments))
+        wanted = grub.Arguments(every, arguments)
+        work.changed.bios_boot = grub.hard_reset(work.chroot, work.disk, work.distro.grub, wanted)
 
 
 def _kernel_arguments(work: OsWork, _step: Step) -> None:
@@ -211,6 +229,7 @@ def _kernel_check(work: OsWork, _step: Step) -> None:
 
 _CARRY_OUT: dict[Action, Callable[[OsWork, Step], None]] = {
     Action.FSTAB: _fstab,
+    Action.FSTAB_IDENTIFIERS: _fstab_identifiers,
     Action.PACKAGES: _packages,
     Action.HOSTNAME: _hostname,
     Action.GROUPS: _groups,

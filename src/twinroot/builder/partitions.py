@@ -8,24 +8,34 @@ from twinroot.base.tree import Tree
 from twinroot.distro.distro import Distro
 from twinroot.events import Emit, phase
 from twinroot.formats.source import FileRegion
+from twinroot.output.disk import copy_data
 from twinroot.output.parts import PartitionContent
-from twinroot.plan.disk import PlannedDisk, PlannedPartition, mount_path
+from twinroot.plan.disk import PlannedDisk, PlannedPartition
 from twinroot.plan.identity import Identity
 from twinroot.sandbox.mounts import Mounts
 from twinroot.storage.filesystems import make_filesystem
+from twinroot.tools.identity import set_uuid
 
 
 def make_partitions(
-    disk: PlannedDisk, tree: Tree, scratch: Path, distro: Distro, base: Path, identity: Identity, emit: Emit
-) -> list[PartitionContent]:
-    """Make every filesystem from its part of the tree; other partitions keep the base's bytes or are empty."""
+    disk: PlannedDisk, tree: Tree, scratch: Path, distro: Distro, base: Path, identity: Identity, emit: Emit,
+    *, core: bytes | None = None,
+) -> list[PartitionContent]:  # fmt: skip
+    """Make every filesystem from its part of the tree; other partitions keep the base's bytes or are empty.
+
+    `core` is what the partition for BIOS boot holds.
+    """
     contents = []
     directory = scratch / "partitions"
     directory.mkdir()
     with phase(emit, "filesystems", "Making filesystems", total=len(disk.partitions), unit="filesystems") as advance:
         for done, partition in enumerate(disk.partitions, 1):
             image = directory / f"{partition.entry.number}.img"
-            contents.append(PartitionContent(partition, _content(disk, partition, tree, image, distro, base, identity)))
+            if core and partition is disk.bios_boot:
+                content = _bytes(image, core, partition.size)
+            else:
+                content = _content(disk, partition, tree, image, distro, base, identity)
+            contents.append(PartitionContent(partition, content))
             advance(done)
     return contents
 
@@ -40,19 +50,33 @@ def _content(
     identity: Identity,
 ) -> FileRegion:
     if partition.copy_from is not None:
-        return FileRegion(base, partition.copy_from, partition.size)
+        region = FileRegion(base, partition.copy_from, partition.size)
+        return _renewed(region, image, partition.copy_identity) if partition.copy_identity else region
     if partition.filesystem is None:
-        with image.open("wb") as file:
-            file.truncate(partition.size)
-        return FileRegion(image, 0, partition.size)
+        return _bytes(image, b"", partition.size)
     boot = disk.holding("/boot") is partition
-    features = distro.ext4_boot if boot else distro.ext4
+    features = distro.features(partition.filesystem.type, boot=boot)
     seed = str(identity.uuid(f"hash seed {partition.entry.number}"))
     with Mounts() as mounts:
-        if partition.filesystem.mount:
-            view = tree.view(mounts, mount_path(partition))
-        else:
-            view = image.with_suffix(".empty")
-            view.mkdir()
-        make_filesystem(partition, view, image, features=features, hash_seed=seed)
+        views = {
+            subvolume: tree.view(mounts, mount.path) for subvolume, mount in partition.filesystem.mounts
+        }  # fmt: skip
+        make_filesystem(partition, views, image, features=features, hash_seed=seed)
     return FileRegion(image, 0, partition.size)
+
+
+def _bytes(image: Path, data: bytes, size: int) -> FileRegion:
+    with image.open("wb") as file:
+        file.write(data)
+        file.truncate(size)
+    return FileRegion(image, 0, size)
+
+
+def _renewed(source: FileRegion, image: Path, identity: tuple[str, str]) -> FileRegion:
+    """A copy of a base partition whose filesystem has another UUID: the base is never written to."""
+    with image.open("wb") as file:
+        file.truncate(source.length)
+        copy_data(source, file.fileno(), 0)
+    fs_type, uuid = identity
+    set_uuid(image, fs_type, uuid)
+    return FileRegion(image, 0, source.length)

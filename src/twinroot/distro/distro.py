@@ -30,6 +30,9 @@ _EXT4_BASE = (
     "dir_nlink",
     "extra_isize",
 )
+_XFS_OLD = ("crc", "finobt", "reflink", "sparse")
+_XFS = ("bigtime", "crc", "finobt", "inobtcount", "reflink", "rmapbt", "sparse")
+_BTRFS = ("extref", "skinny-metadata", "no-holes")
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,8 @@ class GrubFacts:
     `stubs` are the directories on the ESP in which grub looks for its first configuration. `timeout`, `command_line`
     (for every menu entry), `default_command_line` (for all but recovery entries) and `lines` go into
     `/etc/default/grub` on a hard reset. `kernelopts` says that the command line ends in the
-    literal `$kernelopts`, which grub expands from its environment block when booting.
+    literal `$kernelopts`, which grub expands from its environment block when booting. `bios_package` has grub
+    for BIOS machines.
     """
 
     directory: str
@@ -51,6 +55,7 @@ class GrubFacts:
     kernelopts: bool
     sources_snippets: bool
     default_command_line: tuple[str, ...] = ()
+    bios_package: str = "grub2-pc-modules"
 
     @property
     def config(self) -> str:
@@ -82,6 +87,19 @@ class Distro:
     ext4_boot: tuple[str, ...]
     manager: PackageManagerFacts
     selinux_by_default: bool
+    xfs: tuple[str, ...] = _XFS
+    xfs_boot: tuple[str, ...] = _XFS
+    btrfs: tuple[str, ...] = (*_BTRFS, "free-space-tree")
+
+    def features(self, fs_type: str, *, boot: bool) -> tuple[str, ...]:
+        """The features to make a filesystem with; `boot` says that the boot loader reads it."""
+        match fs_type:
+            case "xfs":
+                return self.xfs_boot if boot else self.xfs
+            case "btrfs":
+                return self.btrfs
+            case _:
+                return self.ext4_boot if boot else self.ext4
 
 
 _DRACUT = ("dracut", "--force", "--regenerate-all", "--no-hostonly")
@@ -104,6 +122,7 @@ _DNF5 = PackageManagerFacts(
 )
 _APT = PackageManagerFacts(("apt", "apt-utils"), ("/var/lib/apt", "/var/cache/apt"))
 _AZURE_GRUB = GrubFacts(
+    bios_package="grub2-pc",
     directory="/boot/grub2",
     mkconfig="grub2-mkconfig",
     stubs=("boot/grub2",),
@@ -131,6 +150,7 @@ _FEDORA_GRUB = GrubFacts(
     sources_snippets=False,
 )
 _DEBIAN_GRUB = GrubFacts(
+    bios_package="grub-pc-bin",
     directory="/boot/grub",
     mkconfig="grub-mkconfig",
     stubs=("EFI/debian", "EFI/BOOT"),
@@ -164,17 +184,31 @@ def _known(name: str, version: str) -> Distro | None:
     orphan = (*_EXT4_BASE, "orphan_file")
     if name in ("azurelinux", "mariner") and major < 4:
         features = orphan if major >= 3 else _EXT4_BASE
-        return Distro("azurelinux", version, "rpm", _AZURE_GRUB, _DRACUT, features, features, _TDNF, major >= 3)
+        xfs = (*_XFS, "nrext64") if major >= 3 else _XFS
+        return Distro("azurelinux", version, "rpm", _AZURE_GRUB, _DRACUT, features, features, _TDNF, major >= 3, xfs)
     if name in ("azurelinux", "fedora"):
-        grub = _FEDORA_GRUB
+        grub, xfs = _FEDORA_GRUB, (*_XFS, "nrext64")
         if name == "azurelinux":
             return Distro(
-                name, version, "rpm", _azure4(grub), _DRACUT, (*orphan, "metadata_csum_seed"), orphan, _DNF5, True
+                name,
+                version,
+                "rpm",
+                _azure4(grub),
+                _DRACUT,
+                (*orphan, "metadata_csum_seed"),
+                orphan,
+                _DNF5,
+                True,
+                xfs,
+                xfs,
             )
-        return Distro(name, version, "rpm", grub, _DRACUT, orphan, orphan, _DNF5, True)
+        return Distro(name, version, "rpm", grub, _DRACUT, orphan, orphan, _DNF5, True, xfs, xfs)
     if name in ("debian", "ubuntu"):
         update = ("update-initramfs", "-u", "-k", "all")
-        return Distro(name, version, "deb", _debian(name), update, _EXT4_BASE, _EXT4_BASE, _APT, False)
+        made = Distro(name, version, "deb", _debian(name), update, _EXT4_BASE, _EXT4_BASE, _APT, False)
+        # Kernel and grub of Debian 12 are those between Ubuntu 22.04 and 24.04; a version that cannot be told is old.
+        old = major < (12 if name == "debian" else 24)
+        return replace(made, xfs=_XFS_OLD, xfs_boot=_XFS_OLD, btrfs=_BTRFS) if old else made
     return None
 
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import BinaryIO
 from uuid import UUID
@@ -32,6 +32,8 @@ SECTOR_SIZES = (512, 4096)
 ENTRY_SIZE = 128
 ENTRY_COUNT = 128
 NAME_CHARACTERS = 36
+# Behind it come the disk signature and the partition entries of the MBR (UEFI table 5-1).
+BOOT_CODE = 440
 
 _REVISION = 0x00010000
 _HEADER = struct.Struct("<8sIIIIQQQQ16sQIII")
@@ -68,6 +70,7 @@ class Partition:
 class Table:
     """A partition table. `disk_size` in bytes; `partitions` ascend by number.
 
+    `boot_code` is what a BIOS runs: at most the first 440 bytes of the disk, without zeros at their end.
     Raises FormatError when partitions overlap, share a number, are reversed or lie beyond the end of the disk.
     """
 
@@ -76,6 +79,7 @@ class Table:
     partitions: tuple[Partition, ...]
     sector_size: int = 512
     entry_count: int = ENTRY_COUNT
+    boot_code: bytes = b""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "partitions", tuple(sorted(self.partitions, key=lambda p: p.number)))
@@ -145,7 +149,14 @@ def read_table(stream: BinaryIO, disk_size: int | None = None) -> Table:
     neither copy is valid.
     """
     mbr = _read_at(stream, 0, 512)
-    protective = _check_mbr(mbr)
+    table = _read_either(stream, disk_size, protective=_check_mbr(mbr))
+    # Without its signature a BIOS does not run it.
+    code = mbr[:BOOT_CODE].rstrip(b"\0") if mbr[510:512] == b"\x55\xaa" else b""
+    return replace(table, boot_code=code) if code else table
+
+
+def _read_either(stream: BinaryIO, disk_size: int | None, *, protective: bool) -> Table:
+    """The primary table, or the backup where the primary is damaged."""
     problem: FormatError | None = None
     for sector_size in SECTOR_SIZES:
         block = _read_at(stream, sector_size, sector_size)
@@ -337,7 +348,9 @@ def _header(table: Table, array: bytes, *, my_lba: int, alternate_lba: int, entr
 
 
 def _protective_mbr(table: Table) -> bytes:
-    mbr = bytearray(table.sector_size)
+    if len(table.boot_code) > BOOT_CODE:
+        raise FormatError(f"boot code of {len(table.boot_code)} bytes does not fit before a partition table")
+    mbr = bytearray(table.boot_code.ljust(table.sector_size, b"\0"))
     sectors = min(table.sectors - 1, 0xFFFFFFFF)
     # UEFI table 5-4: the entry starts at CHS 0/0/2 and ends as far as CHS reaches.
     _MBR_ENTRY.pack_into(mbr, _MBR_ENTRIES_AT, 0, b"\x00\x02\x00", _PROTECTIVE, b"\xff\xff\xff", 1, sectors)

@@ -18,7 +18,7 @@ from twinroot.formats.cosi import model
 from twinroot.formats.cosi.writer import CosiPlan, FilesystemPlan, PartitionImage, write_cosi
 from twinroot.formats.source import FileRegion
 from twinroot.output.parts import PartitionContent
-from twinroot.plan.disk import EXT_TYPES, PlannedDisk
+from twinroot.plan.disk import EXT_TYPES, PlannedDisk, mount_path
 from twinroot.plan.identity import Identity
 from twinroot.tools import e2fsprogs
 from twinroot.tools.e2fsprogs import Location
@@ -97,11 +97,11 @@ def _filesystems(disk: PlannedDisk) -> list[FilesystemPlan]:
     found = []
     for partition in disk.mounted:
         filesystem = partition.filesystem
-        assert filesystem is not None and filesystem.mount is not None
+        assert filesystem is not None
         found.append(
             FilesystemPlan(
                 partition.entry.number,
-                filesystem.mount.path,
+                mount_path(partition),
                 filesystem.type,
                 filesystem.uuid,
                 partition.entry.type_uuid,

@@ -15,15 +15,12 @@ from twinroot.events import Emit, phase
 from twinroot.formats.source import FileRegion
 from twinroot.output.cosi import OsFacts, write_cosi_image
 from twinroot.output.parts import PartitionContent
-from twinroot.plan.disk import EXT_TYPES, Mount, PlannedDisk, PlannedFilesystem, PlannedPartition
+from twinroot.plan.disk import EXT_TYPES, HASH_TREE, Mount, PlannedDisk, PlannedFilesystem, PlannedPartition
 from twinroot.plan.facts import BaseFilesystem
 from twinroot.plan.identity import Identity
 from twinroot.tools import e2fsprogs
 from twinroot.tools.e2fsprogs import Location
 from twinroot.units import ARCHITECTURES
-
-# What blkid calls the partition with a dm-verity hash tree: beside one, no filesystem may be changed.
-_HASH_TREE = "DM_verity_hash"
 
 
 def pack(image: DiskImage, target: Path, scratch: Path, emit: Emit, *, level: int) -> None:
@@ -75,7 +72,8 @@ def _planned(found: BaseFilesystem) -> PlannedPartition:
 def _source(facts: BaseFacts, found: BaseFilesystem, scratch: Path) -> FileRegion:
     """A copy of its own for an ext filesystem that can be shrunk (COSI spec §6), else the bytes in the image."""
     raw = facts.disk.path
-    verity = any(filesystem.type == _HASH_TREE for filesystem in facts.filesystems)
+    # Beside a hash tree, no filesystem may be changed.
+    verity = any(filesystem.type == HASH_TREE for filesystem in facts.filesystems)
     if found.type not in EXT_TYPES or not found.mount_point or verity:
         return FileRegion(raw, found.offset, found.size)
     at = Location(raw, found.offset)

@@ -22,8 +22,9 @@ from twinroot.plan.steps import Action, Step
 _REPEATED = frozenset(
     {Action.FSTAB, Action.RELEASE, Action.HISTORY, Action.BOOT_LOADER, Action.VERITY, Action.UKI, Action.RELABEL}
 )
-_OPAQUE = frozenset({Action.POST_SCRIPTS, Action.FINAL_SCRIPTS})
-_EXPENSIVE = frozenset({Action.PACKAGES, Action.INITRAMFS}) | _OPAQUE
+# What they leave follows from the identifiers of this image: those that a kept disk had before are gone then.
+_OPAQUE = frozenset({Action.FSTAB_IDENTIFIERS, Action.POST_SCRIPTS, Action.FINAL_SCRIPTS})
+_EXPENSIVE = frozenset({Action.PACKAGES, Action.INITRAMFS, Action.POST_SCRIPTS, Action.FINAL_SCRIPTS})
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ class BaseFilesystem:
     """One partition of the base disk. `type`, `uuid` and `label` are None for unformatted ones; sizes in bytes.
 
     `features` are those of an ext filesystem. `mount_point`, `options` and `source` come from the image's fstab;
-    None where it does not mount the partition.
+    None where it does not mount the partition. `subvolume` is what a mount of btrfs shows, "" for its top.
     """
 
     partition: gpt.Partition
@@ -25,3 +25,4 @@ class BaseFilesystem:
     options: str | None = None
     source: str | None = None
     features: tuple[str, ...] | None = None
+    subvolume: str = ""

@@ -25,6 +25,7 @@ class Action(StrEnum):
     LAYOUT = "lay-out-disk"
     KEEP_LAYOUT = "keep-disk-layout"
     FSTAB = "write-fstab"
+    FSTAB_IDENTIFIERS = "renew-uuids-in-fstab"
     PACKAGES = "packages"
     HOSTNAME = "hostname"
     GROUPS = "groups"
@@ -88,6 +89,8 @@ def tree_steps(loaded: LoadedConfig) -> tuple[Step, ...]:
     config, wanted = loaded.config, loaded.config.os or Os()
     if loaded.layout:
         steps.append(Step(Action.FSTAB, "Write /etc/fstab"))
+    elif config.storage.reset_partitions_uuids_type:
+        steps.append(Step(Action.FSTAB_IDENTIFIERS, "Name partitions by their new UUIDs in /etc/fstab"))
     steps += _for_each_file(loaded.files, _packages)
     if wanted.hostname:
         steps.append(Step(Action.HOSTNAME, f"Set the host name: {wanted.hostname}"))

@@ -7,8 +7,8 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -16,6 +16,8 @@ from twinroot.errors import CommandError
 from twinroot.interrupts import held
 from twinroot.tools.run import run, start, stop
 
+# nouuid: the host may have mounted a filesystem of the same identity; subvolid=5: from the top, whatever the default.
+_UNREPLAYED = {"xfs": ",norecovery,nouuid", "btrfs": ",rescue=nologreplay,subvolid=5"}
 # overlayfs waits for the disk with every file it copies up, unless told that the changes are not for keeping: ours live
 # as long as the run. Eight times as fast where every file gets an SELinux label.
 _VOLATILE_SINCE = (5, 10)
@@ -76,8 +78,8 @@ class Mounts:
         if unprivileged:
             target.mkdir(parents=True, exist_ok=True)
             return self._fuse2fs(path, offset, target)
-        # noload: a journal that was not replayed must not make a read-only mount fail or write.
-        extra = ",noload" if fs_type.startswith("ext") else ",norecovery" if fs_type == "xfs" else ""
+        # A journal that was not replayed must not make a read-only mount fail or write.
+        extra = ",noload" if fs_type.startswith("ext") else _UNREPLAYED.get(fs_type, "")
         options = f"loop,ro,nodev,offset={offset},sizelimit={size}{extra}"
         return self._mount(target, ["-t", fs_type, "-o", options, str(path), str(target)])
 
@@ -109,6 +111,27 @@ def kernel_version() -> tuple[int, int]:
     """Major and minor number of the running kernel."""
     found = re.match(r"(\d+)\.(\d+)", os.uname().release)
     return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+@contextmanager
+def writable(path: Path, fs_type: str, target: Path, options: str) -> Iterator[Path]:
+    """The filesystem in a file, mounted for writing through a loop device (as root); complete in it afterwards."""
+    target.mkdir(parents=True, exist_ok=True)
+    with held():
+        run(["mount", "-t", fs_type, "-o", f"loop,nodev,noatime,{options}", path, target])
+    try:
+        yield target
+    except BaseException:
+        with held():
+            # Whoever tries again needs the loop device to be gone; a stray open file keeps it only until we end.
+            if run(["umount", target], ok=(0, 32)).code:
+                run(["umount", "--lazy", target])
+            target.rmdir()
+        raise
+    with held():
+        # Not lazily: the file is complete when this returns.
+        run(["umount", target])
+        target.rmdir()
 
 
 def unmount_below(directory: Path) -> None:

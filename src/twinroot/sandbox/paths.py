@@ -37,7 +37,7 @@ def resolve_inside(root: Path, path: str) -> Path:
     return current
 
 
-def place_file(root: Path, path: str, text: str, *, follow: bool = False) -> Path:
+def place_file(root: Path, path: str, content: str | bytes, *, follow: bool = False) -> Path:
     """Write a file at a path of the image, where nothing of the host can be reached; returns where it is.
 
     Whatever is there that is no plain file gives way to a new file of mode 0644: a pipe or a device that a base image
@@ -55,7 +55,8 @@ def place_file(root: Path, path: str, text: str, *, follow: bool = False) -> Pat
     new = not follow or not target.is_file()
     if new:
         target.unlink(missing_ok=True)
-    target.write_text(text, errors="surrogateescape")
+    data = content if isinstance(content, bytes) else content.encode("utf-8", "surrogateescape")
+    target.write_bytes(data)
     if new:
         target.chmod(0o644)
     return target

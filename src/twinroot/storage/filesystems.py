@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from twinroot.errors import CommandError, InputError
+from twinroot.formats.ext4 import KNOWN, NEEDED
+from twinroot.formats.ext4.volume import FullError
 from twinroot.plan.disk import PlannedFilesystem, PlannedPartition
+from twinroot.storage import mounted
+from twinroot.storage.ext4_tree import fill
 from twinroot.tools import e2fsprogs, fat
 from twinroot.units import MIB, exact, round_up
 
@@ -21,6 +26,8 @@ _NO_ROOM = (
     "No free space",
     "ot enough space",
     "too small",
+    "must be larger",  # xfs, below 300 MiB
+    "is smaller than minimum",
     "Too few blocks",
     "isk full",
     "No free cluster",
@@ -31,52 +38,75 @@ _NOT_IN_FAT = re.compile(r'[\x00-\x1f\x7f"*/:<>?\\|\udc80-\udcff]')
 
 
 def make_filesystem(
-    partition: PlannedPartition, tree: Path, image: Path, *, features: Sequence[str], hash_seed: str
+    partition: PlannedPartition, views: Mapping[str, Path], image: Path, *, features: Sequence[str], hash_seed: str
 ) -> None:
-    """Fill `image` with the partition's filesystem, made from `tree`; the file is as large as the partition.
+    """Fill `image` with the partition's filesystem; the file is as large as the partition.
 
+    `views` are its content: one directory by the name "", directories by the paths of subvolumes, or nothing.
     InputError saying how many bytes are missing, and which field to raise, when the content does not fit.
     """
     filesystem = partition.filesystem
     assert filesystem is not None
-    if filesystem.type == "vfat":
-        check_fat_tree(tree, filesystem.mount.path if filesystem.mount else "")
+    work = _Work(filesystem, views, image, features, hash_seed)
+    if filesystem.type == "vfat" and work.tree:
+        check_fat_tree(work.tree, filesystem.mount.path if filesystem.mount else "")
     try:
-        _make(filesystem, image, partition.size, tree, features, hash_seed)
-    except CommandError as error:
+        _make(work, partition.size)
+    except (CommandError, FullError) as error:
         if not _no_room(error, image):
             raise
-        raise _too_small(partition, tree, image, features, hash_seed) from error
+        raise _too_small(partition, work) from error
 
 
-def _make(
-    filesystem: PlannedFilesystem, image: Path, size: int, tree: Path, features: Sequence[str], hash_seed: str
-) -> None:
+@dataclass(frozen=True)
+class _Work:
+    """What filesystem to make of what; its size is tried out."""
+
+    filesystem: PlannedFilesystem
+    views: Mapping[str, Path]
+    image: Path
+    features: Sequence[str]
+    hash_seed: str
+
+    @property
+    def tree(self) -> Path | None:
+        """The content of a filesystem that is mounted as a whole."""
+        return self.views.get("")
+
+
+def _make(work: _Work, size: int) -> None:
+    filesystem, image, tree = work.filesystem, work.image, work.tree
+    if filesystem.type in mounted.TYPES:
+        mounted.make_mounted(filesystem, image, size, work.views, work.features)
+        return
     if filesystem.type == "vfat":
         fat.make(image, size, volume_id=filesystem.uuid, label=filesystem.label, tree=tree)
         return
-    wanted = [f for f in filesystem.features or features if f not in _STATE_FEATURES]
+    wanted = frozenset(f for f in filesystem.features or work.features if f not in _STATE_FEATURES)
+    # Filesystems of another kind, which only old base images have, are left to mke2fs, slower and to whole seconds.
+    ours = wanted >= NEEDED and wanted <= KNOWN
     e2fsprogs.make(
-        image, size, tree=tree, features=wanted, uuid=filesystem.uuid, label=filesystem.label, hash_seed=hash_seed
-    )
+        image, size, tree=None if ours else tree, features=sorted(wanted), uuid=filesystem.uuid,
+        label=filesystem.label, hash_seed=work.hash_seed,
+    )  # fmt: skip
+    if ours and tree:
+        fill(image, tree, wanted)
 
 
-def _too_small(
-    partition: PlannedPartition, tree: Path, image: Path, features: Sequence[str], hash_seed: str
-) -> InputError:
+def _too_small(partition: PlannedPartition, work: _Work) -> InputError:
     """Find out how much the content needs, by making the filesystem larger until it fits."""
-    filesystem = partition.filesystem
-    assert filesystem is not None
-    size = round_up(max(partition.size, tree_size(tree)), MIB) + MIB
-    while not _fits(filesystem, image, size, tree, features, hash_seed):
+    filesystem, image = work.filesystem, work.image
+    size = round_up(max(partition.size, sum(map(tree_size, work.views.values()))), MIB) + MIB
+    while not _fits(work, size):
         size = round_up(size + size // 4, MIB)
-    if filesystem.type != "vfat":
+    if filesystem.type == "ext4":
         # The journal and the inode tables grow in steps with the size: what is left over may be much.
         tight = max(round_up(e2fsprogs.shrink(image), MIB), round_up(partition.size + 1, MIB))
-        if tight < size and _fits(filesystem, image, tight, tree, features, hash_seed):
+        if tight < size and _fits(work, tight):
             size = tight
     image.unlink()
-    content = f"the content of {filesystem.mount.path}" if filesystem.mount else "a filesystem"
+    points = ", ".join(mount.path for _, mount in filesystem.mounts)
+    content = f"the content of {points}" if points else "a filesystem"
     return InputError(
         f"{content} needs {exact(size)}, but its partition has only "
         f"{exact(partition.size)}: {size - partition.size} bytes are missing",
@@ -84,13 +114,11 @@ def _too_small(
     )
 
 
-def _fits(
-    filesystem: PlannedFilesystem, image: Path, size: int, tree: Path, features: Sequence[str], hash_seed: str
-) -> bool:
+def _fits(work: _Work, size: int) -> bool:
     try:
-        _make(filesystem, image, size, tree, features, hash_seed)
-    except CommandError as error:
-        if not _no_room(error, image):
+        _make(work, size)
+    except (CommandError, FullError) as error:
+        if not _no_room(error, work.image):
             raise
         return False
     return True
@@ -129,7 +157,9 @@ def tree_size(tree: Path) -> int:
     return total
 
 
-def _no_room(error: CommandError, image: Path) -> bool:
+def _no_room(error: CommandError | FullError, image: Path) -> bool:
+    if isinstance(error, FullError):
+        return True
     return any(text in error.output for text in _NO_ROOM) and not _host_is_full(image.parent)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from twinroot.plan.disk import PlannedDisk, PlannedPartition, mount_path
+from twinroot.plan.disk import PlacedMount, PlannedDisk, PlannedPartition
 
 FSTAB = "/etc/fstab"
 
@@ -32,8 +32,8 @@ def fstab_entries(text: str) -> Iterator[FstabEntry]:
 
 
 def render(disk: PlannedDisk) -> str:
-    """One line for each mounted filesystem, sorted by mount point."""
-    return "".join(_line(partition) for partition in sorted(disk.mounted, key=mount_path))
+    """One line for each mounted filesystem or subvolume, sorted by mount point."""
+    return "".join(_line(placed) for placed in disk.mounts)
 
 
 def source(partition: PlannedPartition, id_type: str) -> str:
@@ -47,10 +47,21 @@ def source(partition: PlannedPartition, id_type: str) -> str:
             return f"PARTUUID={partition.entry.uuid}"
 
 
-def _line(partition: PlannedPartition) -> str:
-    filesystem = partition.filesystem
-    assert filesystem is not None and filesystem.mount is not None
-    mount = filesystem.mount
+_IDENTIFIED = re.compile(r'^(\s*(?:UUID=|PARTUUID=|/dev/disk/by-(?:uuid|partuuid)/)"?)([^\s"]+)', re.IGNORECASE)
+
+
+def rename_sources(text: str, identifiers: Mapping[str, str]) -> str:
+    """An fstab in which what is named by a UUID goes by its new one (old in lower case to new); the rest as it is."""
+
+    def renamed(match: re.Match[str]) -> str:
+        return match[1] + identifiers.get(match[2].lower(), match[2])
+
+    return "".join(_IDENTIFIED.sub(renamed, line) for line in text.splitlines(keepends=True))
+
+
+def _line(placed: PlacedMount) -> str:
+    partition, mount, filesystem = placed.partition, placed.mount, placed.partition.filesystem
+    assert filesystem is not None
     check = "1" if mount.path == "/" else "2"
     return render_line(
         source(partition, mount.id_type), mount.path, filesystem.type, mount.options or "defaults", check

@@ -70,9 +70,15 @@ def make(
         argv += ["-J", "location=0"]
     if tree:
         argv += ["-d", str(tree)]
-    run([*argv, path])
+    run([*argv, path], env=_clock())
     if tree:
         _copy_root_status(path, tree)
+
+
+def _clock() -> dict[str, str]:
+    """With SOURCE_DATE_EPOCH, the time that libext2fs writes into superblocks instead of now (it reads this one)."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    return {"E2FSPROGS_FAKE_TIME": epoch} if epoch else {}
 
 
 def _copy_root_status(path: Path, tree: Path) -> None:
@@ -109,7 +115,7 @@ def superblock(at: Location) -> Superblock:
 
 def shrink(path: Path) -> int:
     """Shrink the filesystem in a file to its minimum, cut the file behind it, and return the new size in bytes."""
-    run(["resize2fs", "-f", "-M", path])
+    run(["resize2fs", "-f", "-M", path], env=_clock())
     size = superblock(Location(path)).size
     with path.open("r+b") as file:
         file.truncate(size)

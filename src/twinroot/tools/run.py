@@ -58,6 +58,11 @@ def find(program: str) -> str:
     return found
 
 
+def first_available(programs: Sequence[str]) -> str | None:
+    """The first of some host programs that is installed, or None."""
+    return next((program for program in programs if shutil.which(program, path=_search_path())), None)
+
+
 def require(programs: Sequence[str]) -> None:
     """Check that every program is there before any work starts; names the first that is missing."""
     for program in programs:

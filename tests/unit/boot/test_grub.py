@@ -12,6 +12,7 @@ from twinroot.boot import grub_probe
 from twinroot.boot.grub import Arguments, on_fat, render_default_grub, render_stub
 from twinroot.distro.distro import recognise
 from twinroot.plan.disk import PlannedDisk, mount_path
+from twinroot.tools.run import run
 
 AZURE3 = recognise({"ID": "azurelinux", "VERSION_ID": "3.0"}).grub
 AZURE4 = recognise({"ID": "azurelinux", "VERSION_ID": "4.0"}).grub
@@ -139,10 +140,10 @@ def test_default_grub_without_arguments(tmp_path: Path, facts: object, expected:
 
 def test_stub(tmp_path: Path) -> None:
     disk = planned_disk(tmp_path)
-    boot, root = disk.holding("/boot/grub2"), disk.holding("/")
-    assert boot.filesystem and root.filesystem and mount_path(boot) == "/boot"
+    boot, root = disk.mount_of("/boot/grub2"), disk.mount_of("/")
+    assert boot.partition.filesystem and mount_path(boot.partition) == "/boot"
     assert render_stub(boot, AZURE3) == (
-        f"search --no-floppy --fs-uuid --set=root {boot.filesystem.uuid}\n"
+        f"search --no-floppy --fs-uuid --set=root {boot.partition.filesystem.uuid}\n"
         'set prefix=($root)"/grub2"\n'
         "configfile $prefix/grub.cfg\n"
     )
@@ -155,3 +156,32 @@ def test_names_on_fat_count_whatever_their_case(tmp_path: Path) -> None:
     assert on_fat(tmp_path, "EFI/BOOT/grub.cfg") == tmp_path / "efi/Boot/GRUB.CFG"
     assert on_fat(tmp_path, "EFI/debian/grub.cfg") == tmp_path / "efi/debian/grub.cfg"
     assert on_fat(tmp_path, "boot/grub2") == tmp_path / "boot/grub2"
+
+
+BTRFS = """
+previewFeatures: [btrfs]
+storage:
+  bootType: efi
+  disks:
+    - {partitionTableType: gpt, maxSize: 1G, partitions: [{id: esp, type: esp, size: 16M}, {id: os, size: grow}]}
+  filesystems:
+    - {deviceId: esp, type: fat32, mountPoint: /boot/efi}
+    - deviceId: os
+      type: btrfs
+      btrfs:
+        subvolumes:
+          - {path: root, mountPoint: /}
+          - {path: "root/it's home", mountPoint: {path: /home, options: noatime}}
+os: {bootloader: {resetType: hard-reset}}
+"""
+
+
+def test_subvolumes_are_part_of_paths_that_grub_reads(tmp_path: Path) -> None:
+    disk = planned_disk(tmp_path, BTRFS)
+    assert 'set prefix=($root)"/root/boot/grub"\n' in render_stub(disk.mount_of("/boot/grub"), DEBIAN)
+    program = tmp_path / "grub-mkrelpath"
+    program.write_text(grub_probe.relative_path_script(disk))
+    for path, expected in (("/", "/root"), ("/boot/grub", "/root/boot/grub"), ("/home/x", "/root/it's home/x"),
+                           ("/boot/efi/EFI", "/EFI"), ("/boot/efi", "/"), ("/home", "/root/it's home")):  # fmt: skip
+        assert run(["sh", program, path]).stdout == f"{expected}\n"
+    assert probe(tmp_path, disk, "--target=fs", "/home") == (0, "btrfs")

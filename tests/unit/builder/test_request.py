@@ -12,29 +12,14 @@ from twinroot.config.load import load_image_config
 from twinroot.errors import ConfigError, InputError
 
 VERITY = "{id: v, name: usr, dataDevice: {idType: part-label, id: a}, hashDevice: {idType: part-label, id: b}}"
-DISK = """
-storage:
-  bootType: efi
-  disks: [{partitionTableType: gpt, partitions: [{id: esp, type: esp, size: 8M}, {id: root, size: 8M}]}]
-  filesystems:
-    - {deviceId: esp, type: fat32, mountPoint: /boot/efi}
-    - {deviceId: root, type: TYPE, mountPoint: /}
-os: {bootloader: {resetType: hard-reset}}
-"""
-RESET = "os: {bootloader: {resetType: hard-reset}}\nstorage: {resetPartitionsUuidsType: reset-all}"
 UNBUILT = {
     "input.image.oci": "input: {image: {oci: example.com/a:1}}",
     "input.image.azureLinux": "input: {image: {azureLinux: {variant: a, version: 3.0}}}",
     "output.image.format": "output: {image: {format: iso}}",
     "output.artifacts": "output: {artifacts: {path: a, items: [shim]}}",
     "output.selinuxPolicyPath": "output: {selinuxPolicyPath: a}",
-    "storage.bootType": DISK.replace("efi\n", "legacy\n").replace(
-        "{id: esp, type: esp, size: 8M}", "{id: esp, type: bios-grub, size: 8M}"
-    ).replace("    - {deviceId: esp, type: fat32, mountPoint: /boot/efi}\n", "").replace("TYPE", "ext4"),
     "storage.verity": f"storage: {{verity: [{VERITY}]}}",
-    "storage.resetPartitionsUuidsType": RESET,
     "storage.reinitializeVerity": "storage: {reinitializeVerity: all}",
-    "storage.filesystems[].type": DISK.replace("TYPE", "xfs"),
     "os.uki": "os: {uki: {mode: create}}",
 }  # fmt: skip
 FEATURES = (

@@ -6,6 +6,7 @@ import dataclasses
 import io
 import struct
 import zlib
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -216,10 +217,14 @@ def test_every_flipped_byte_of_header_and_entries_is_refused() -> None:
             gpt.read_table(io.BytesIO(broken))
 
 
-def test_boot_code_in_the_protective_mbr_does_not_matter() -> None:
+def test_boot_code_is_kept() -> None:
     data = bytearray(gpt.primary_bytes(table()))
     data[:440] = b"\x90" * 440
-    assert gpt.read_table(io.BytesIO(data)) == table()
+    found = gpt.read_table(io.BytesIO(data))
+    assert found == replace(table(), boot_code=b"\x90" * 440)
+    assert gpt.primary_bytes(found) == data
+    with pytest.raises(FormatError, match="does not fit"):
+        gpt.primary_bytes(replace(table(), boot_code=bytes(441)))
 
 
 @given(st.binary(max_size=3000), st.integers(0, 1100), st.booleans())

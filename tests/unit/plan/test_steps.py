@@ -92,7 +92,7 @@ def test_everything_in_its_order(tmp_path: Path) -> None:
         ("os: {selinux: {mode: disabled}}", [Action.SELINUX]),
         (
             "storage: {resetPartitionsUuidsType: reset-all}\nos: {bootloader: {resetType: hard-reset}}",
-            [Action.BOOT_LOADER, Action.INITRAMFS],
+            [Action.FSTAB_IDENTIFIERS, Action.BOOT_LOADER, Action.INITRAMFS],
         ),
         (
             "storage: {verity: [{id: v, name: usr, dataDevice: {idType: part-label, id: a}, "

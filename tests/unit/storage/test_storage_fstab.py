@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.planned import planned_disk
 
 from twinroot.base.fstab import parse_fstab
-from twinroot.storage.fstab import render, source
+from twinroot.storage.fstab import rename_sources, render, source
 
 EXPECTED = (
     "PARTLABEL=root\\040label / ext4 defaults 0 1\n"
@@ -40,3 +40,15 @@ def test_nothing_mounted(tmp_path: Path) -> None:
     disk = planned_disk(tmp_path)
     bare = tuple(replace(partition, filesystem=None) for partition in disk.partitions)
     assert render(replace(disk, partitions=bare)) == ""
+
+
+def test_renaming_changes_nothing_but_sources() -> None:
+    text = (
+        '# UUID=aa stays\nUUID=AA / ext4 defaults 0 1\n  PARTUUID="bb"\t/boot ext4 x-by=UUID=aa 0 2\n'
+        "/dev/disk/by-uuid/aa none swap sw\nLABEL=aa /l ext4\nUUID=zz /z ext4\n\nPARTUUID=aab /x ext4"
+    )
+    expected = (
+        '# UUID=aa stays\nUUID=1 / ext4 defaults 0 1\n  PARTUUID="2"\t/boot ext4 x-by=UUID=aa 0 2\n'
+        "/dev/disk/by-uuid/1 none swap sw\nLABEL=aa /l ext4\nUUID=zz /z ext4\n\nPARTUUID=aab /x ext4"
+    )
+    assert rename_sources(text, {"aa": "1", "bb": "2"}) == expected

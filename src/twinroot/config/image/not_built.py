@@ -23,11 +23,8 @@ NOT_BUILT = (
     Pattern("output.image.format", UNBUILT_FORMATS),
     Pattern("output.artifacts"),
     Pattern("output.selinuxPolicyPath"),
-    Pattern("storage.bootType", ("legacy",)),
     Pattern("storage.verity"),
-    Pattern("storage.resetPartitionsUuidsType"),
     Pattern("storage.reinitializeVerity"),
-    Pattern("storage.filesystems[].type", ("xfs", "btrfs")),
     Pattern("os.uki"),
 )
 

@@ -1,0 +1,80 @@
+"""btrfs-progs: making and checking btrfs filesystems in files, subvolumes and quotas of mounted ones."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from twinroot.tools.run import run
+
+log = logging.getLogger(__name__)
+
+_FEATURE = re.compile(r"^([a-z0-9-]+)\s+- .*$", re.MULTILINE)
+
+
+def make(path: Path, size: int, *, features: Sequence[str], uuid: str, label: str = "") -> None:
+    """Make an empty btrfs filesystem of `size` bytes in a sparse file. CommandError when it is too small."""
+    with path.open("wb") as file:
+        file.truncate(size)
+    # Up to 6.2 some are named by another option.
+    listings = {option: run(["mkfs.btrfs", option, "list-all"], ok=(0, 1)) for option in ("-O", "-R")}
+    options = feature_options(features, {option: found.stdout + found.stderr for option, found in listings.items()})
+    name = ["-L", label] if label else []
+    run(["mkfs.btrfs", "-q", "-f", "-K", "--csum", "crc32c", *options, "-U", uuid, *name, path])
+
+
+def feature_options(features: Sequence[str], listings: dict[str, str]) -> list[str]:
+    """The options that set the wanted features and clear the host's other defaults, from what `list-all` prints."""
+    options, named = [], set()
+    for option, text in listings.items():
+        words = []
+        for found in _FEATURE.finditer(text):
+            feature = found[1]
+            if feature in named:
+                continue
+            if feature in features:
+                words.append(feature)
+            elif "default=" in found[0]:
+                words.append(f"^{feature}")
+            named.add(feature)
+        if words:
+            options += [option, ",".join(words)]
+    for feature in set(features) - named:
+        log.info("This host's mkfs.btrfs does not know %s: made without", feature)
+    return options
+
+
+def create_subvolume(path: Path) -> None:
+    """Make a subvolume of a mounted filesystem."""
+    run(["btrfs", "subvolume", "create", path])
+
+
+def list_subvolumes(mount_point: Path) -> tuple[str, ...]:
+    """The paths of all subvolumes from the top of a filesystem, which is mounted from its top."""
+    rows = run(["btrfs", "subvolume", "list", mount_point]).stdout.splitlines()
+    # "ID 256 gen 7 top level 5 path var/@home"
+    return tuple(sorted(row.split(" path ", 1)[1] for row in rows if " path " in row))
+
+
+def default_subvolume(mount_point: Path) -> str:
+    """The path of the subvolume that is mounted where none is named; "" for the top."""
+    # "ID 5 (FS_TREE)", or a row as those of the list
+    row = run(["btrfs", "subvolume", "get-default", mount_point]).stdout.strip()
+    return row.split(" path ", 1)[1] if " path " in row else ""
+
+
+def enable_quota(mount_point: Path) -> None:
+    """Start accounting on a mounted filesystem."""
+    run(["btrfs", "quota", "enable", mount_point])
+
+
+def limit(subvolume: Path, size: int, *, exclusive: bool) -> None:
+    """Limit what a subvolume refers to, or what it shares with no other, in bytes."""
+    run(["btrfs", "qgroup", "limit", *(["-e"] if exclusive else []), str(size), subvolume])
+
+
+def check(path: Path) -> None:
+    """Check without repairing; CommandError on any finding."""
+    run(["btrfs", "check", "--readonly", path])

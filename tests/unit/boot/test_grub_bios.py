@@ -1,0 +1,34 @@
+"""What the core image for BIOS machines is made of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.planned import planned_disk
+from tests.unit.boot.test_grub import AZURE3, BTRFS, DEBIAN
+
+from twinroot.boot.grub_bios import core_modules, early_configuration
+
+LEGACY = """
+storage:
+  bootType: legacy
+  disks:
+    - {partitionTableType: gpt, maxSize: 1G, partitions: [{id: b, type: bios-grub, size: 1M}, {id: os, size: grow}]}
+  filesystems: [{deviceId: os, type: xfs, mountPoint: /}]
+os: {bootloader: {resetType: hard-reset}}
+"""
+
+
+def test_the_core_finds_boot(tmp_path: Path) -> None:
+    disk = planned_disk(tmp_path, LEGACY)
+    boot = disk.mount_of(AZURE3.directory)
+    assert disk.bios_boot is disk.partitions[0] and boot.partition.filesystem
+    assert core_modules(boot) == ["biosdisk", "part_gpt", "xfs", "search_fs_uuid"]
+    uuid = boot.partition.filesystem.uuid
+    assert early_configuration(boot, AZURE3) == f"search.fs_uuid {uuid} root\nset prefix=($root)'/boot/grub2'\n"
+
+
+def test_subvolumes_and_disks_for_efi(tmp_path: Path) -> None:
+    disk = planned_disk(tmp_path, BTRFS)
+    assert disk.bios_boot is None
+    assert early_configuration(disk.mount_of("/boot"), DEBIAN).endswith("set prefix=($root)'/root/boot/grub'\n")
