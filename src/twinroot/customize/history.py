@@ -47,7 +47,7 @@ def write_history(root: Path, file: ConfigFile, stamp: BuildStamp) -> None:
 
 
 def append_entry(text: str | None, entry: Mapping[str, object]) -> str:
-    """The file with one more entry. InputError when what is there is no history."""
+    """The file with one more entry, in ASCII, as names of files need not be UTF-8. InputError for no history."""
     try:
         entries = json.loads(text) if text else []
         if not isinstance(entries, list):
@@ -57,7 +57,7 @@ def append_entry(text: str | None, entry: Mapping[str, object]) -> str:
             f"{HISTORY_FILE} of the base image is damaged: {error}",
             hint="remove it from the base image, or write none with os.imageHistory: none",
         ) from error
-    return json.dumps([*entries, entry], indent=1, ensure_ascii=False) + "\n"
+    return json.dumps([*entries, entry], indent=1) + "\n"
 
 
 def recorded_config(file: ConfigFile) -> dict[str, Any]:
