@@ -63,6 +63,17 @@ def _install(rpms: Path, root: Path, work: Path) -> None:
         + ["install", *MINIMAL_OS],
         env={"HOME": str(home)},
     )
+    _remove_mirror(root, work)
+
+
+def _remove_mirror(root: Path, work: Path) -> None:
+    """Take away what dnf made inside the root under the host's path of the scratch directory: its cache and logs."""
+    mirror = root / work.relative_to("/")
+    remove(mirror)
+    for parent in mirror.parents:
+        if parent == root or not parent.is_dir() or any(parent.iterdir()):
+            break
+        parent.rmdir()
 
 
 def _configure(root: Path) -> None:

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "distro-rpm"))
 from standin.debian import host_sources
 from standin.dpkg import DebPackage, canonical, resolve
 from standin.grubcfg import probe_script
-from standin.minimal_os import LAYOUT
+from standin.minimal_os import LAYOUT, _remove_mirror
 from standin.owners import Owners, rpm_name
 from standin.packages import DROP, FILESYSTEM
 from standin.spec import RpmPackage, evr, file_list, render
@@ -147,3 +147,12 @@ def test_layout_leaves_the_last_mebibyte_free() -> None:
     table = LAYOUT.table()
     last = table.partition(2)
     assert table.offset(last) + table.size(last) == LAYOUT.disk_size - 1024 * 1024
+
+
+def test_no_path_of_the_host_stays_in_the_image(tmp_path: Path) -> None:
+    root, work = tmp_path / "root", Path("/somewhere/build/.scratch")
+    for name in ("somewhere/build/.scratch/log", "usr"):
+        (root / name).mkdir(parents=True)
+    _remove_mirror(root, work)
+    assert [path.name for path in root.iterdir()] == ["usr"]
+    _remove_mirror(root, work)

@@ -50,7 +50,10 @@ def write_history(root: Path, file: ConfigFile, stamp: BuildStamp, *, replace_la
 
 
 def append_entry(text: str | None, entry: Mapping[str, object], *, replace_last: bool = False) -> str:
-    """The file with one more entry, or another last one. InputError when what is there is no history."""
+    """The file with one more entry, or another last one; in ASCII, as names of files need not be UTF-8.
+
+    InputError when what is there is no history.
+    """
     try:
         entries = json.loads(text) if text else []
         if not isinstance(entries, list):
@@ -61,7 +64,7 @@ def append_entry(text: str | None, entry: Mapping[str, object], *, replace_last:
             hint="remove it from the base image, or write none with os.imageHistory: none",
         ) from error
     kept = entries[:-1] if replace_last else entries
-    return json.dumps([*kept, entry], indent=1, ensure_ascii=False) + "\n"
+    return json.dumps([*kept, entry], indent=1) + "\n"
 
 
 def recorded_config(file: ConfigFile) -> dict[str, Any]:

@@ -124,6 +124,7 @@ def snapshot_config(chroot: Chroot, program: str, moment: datetime) -> str:
 def with_snapshot_time(text: str, moment: datetime) -> str:
     """A tdnf.conf with `snapshottime` in its section `main`, seconds since 1970."""
     parser = configparser.RawConfigParser(strict=False)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]  # keys keep their case
     try:
         parser.read_string(text, _TDNF_CONFIG)
     except configparser.Error as error:
