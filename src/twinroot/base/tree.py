@@ -9,7 +9,9 @@ FAT is the exception: the host may not be able to mount it, so its files are cop
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -25,11 +27,26 @@ from twinroot.tools.run import run
 
 
 @dataclass(frozen=True)
+class Layer:
+    """One filesystem of the tree: `changes` holds what is not as in `base`, or everything where there is no `base`."""
+
+    changes: Path
+    base: Path | None
+
+
+@dataclass(frozen=True)
 class Tree:
-    """The assembled tree. `root` shows it whole; `views` make parts of it visible."""
+    """The assembled tree. `root` shows it whole; `views` make parts of it visible; `layers` by mount point."""
 
     root: Path
     scratch: Path
+    layers: Mapping[str, Layer]
+
+    def is_changed(self, path: Path) -> bool:
+        """Whether a path below `root`, without links on the way to it, is not simply that of the base."""
+        inside = "/" + str(path.relative_to(self.root))
+        mount = max((m for m in self.layers if inside.startswith(m.rstrip("/") + "/")), key=len)
+        return os.path.lexists(self.layers[mount].changes / inside[len(mount) :].lstrip("/"))
 
     def view(self, mounts: Mounts, path: str) -> Path:
         """The content of the one filesystem mounted at `path`, without the mounts below it."""
@@ -42,6 +59,7 @@ def assemble(facts: BaseFacts, disk: PlannedDisk, scratch: Path, mounts: Mounts,
     root = scratch / "tree"
     targets = [mount_path(partition) for partition in disk.mounted]
     mounts.overlay(base["/"], scratch / "upper/root", scratch / "work/root", root, unprivileged=not privileged)
+    layers = {"/": Layer(scratch / "upper/root", base["/"])}
     for partition in disk.mounted:
         path = mount_path(partition)
         if path == "/":
@@ -52,12 +70,12 @@ def assemble(facts: BaseFacts, disk: PlannedDisk, scratch: Path, mounts: Mounts,
             # The content moves to a filesystem of its own; what lies below the mount point would be dead weight.
             _empty(target)
         fat_type = partition.filesystem is not None and partition.filesystem.type == "vfat"
-        _mount_part(source, path, target, scratch, mounts, fat_type=fat_type, privileged=privileged)
+        layers[path] = _mount_part(source, path, target, scratch, mounts, fat_type=fat_type, privileged=privileged)
     for path, directory in base.items():
         if path not in targets:
             target = _mount_point(root, path)
             run(["cp", "--archive", "--no-target-directory", directory, target])
-    return Tree(root, scratch)
+    return Tree(root, scratch, layers)
 
 
 def _open_base(facts: BaseFacts, filesystem: BaseFilesystem, scratch: Path, mounts: Mounts, privileged: bool) -> Path:
@@ -73,7 +91,7 @@ def _open_base(facts: BaseFacts, filesystem: BaseFilesystem, scratch: Path, moun
 
 def _mount_part(
     source: Path | None, path: str, target: Path, scratch: Path, mounts: Mounts, *, fat_type: bool, privileged: bool
-) -> None:
+) -> Layer:
     if source is None or fat_type:
         part = scratch / "parts" / _name(path)
         part.mkdir(parents=True)
@@ -82,9 +100,10 @@ def _mount_part(
         else:
             copy_status(target, part)
         mounts.bind(part, target)
-        return
+        return Layer(part, source)
     upper, work = scratch / "upper" / _name(path), scratch / "work" / _name(path)
     mounts.overlay(source, upper, work, target, unprivileged=not privileged)
+    return Layer(upper, source)
 
 
 def _base_content(base: dict[str, Path], path: str) -> Path | None:

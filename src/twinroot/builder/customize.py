@@ -18,10 +18,13 @@ from twinroot.base.facts import BaseFacts, read_facts
 from twinroot.base.image import open_raw, probe
 from twinroot.base.tree import Tree, assemble
 from twinroot.builder.build_directory import BuildDirectory, open_build_directory
+from twinroot.builder.inputs import input_hashes
 from twinroot.builder.os_changes import change_os
 from twinroot.builder.partitions import make_partitions
+from twinroot.builder.reproducible import settle_contents
 from twinroot.builder.request import CustomizeRequest
 from twinroot.distro.distro import Distro, parse_os_release, recognise
+from twinroot.epoch import source_date_epoch
 from twinroot.errors import InputError
 from twinroot.events import Emit, phase
 from twinroot.output.cosi import OsFacts
@@ -29,7 +32,7 @@ from twinroot.output.files import replacing
 from twinroot.output.space import naming_full_disk
 from twinroot.output.write import write_output
 from twinroot.plan.disk import PlannedDisk, plan_kept_disk, plan_new_disk
-from twinroot.plan.identity import Identity
+from twinroot.plan.identity import Identity, derived_id
 from twinroot.sandbox.mounts import Mounts
 from twinroot.sandbox.namespace import isolate
 from twinroot.tools.run import require
@@ -55,6 +58,7 @@ def customize(request: CustomizeRequest, emit: Emit) -> None:
 
     Raises TwinrootError; whatever is raised, there is no output file then.
     """
+    source_date_epoch()  # said to be wrong before any work
     require_programs(request)
     privileged = isolate()
     # The output gets its name last of all, when everything else has been cleaned up and nothing can fail any more.
@@ -99,7 +103,7 @@ def _open_base(request: CustomizeRequest, scratch: Path, emit: Emit) -> _Plan:
     log.info("Base image: %s, %s, %s", release.get("PRETTY_NAME", distro.name), architecture, image.format)
     if distro.packages == "deb" and request.rpm_sources:
         raise InputError("--rpm-source cannot be used with a base image that is made of Debian packages")
-    identity = Identity(uuid4())
+    identity = _identity(request, emit)
     layout = request.config.layout
     if layout:
         planned = plan_new_disk(layout, request.config.config.storage.filesystems, identity)
@@ -109,8 +113,20 @@ def _open_base(request: CustomizeRequest, scratch: Path, emit: Emit) -> _Plan:
     return _Plan(facts, distro, planned, identity)
 
 
+def _identity(request: CustomizeRequest, emit: Emit) -> Identity:
+    """A new image id each time; with SOURCE_DATE_EPOCH one that follows from the inputs."""
+    epoch = source_date_epoch()
+    if epoch is None:
+        return Identity(uuid4())
+    with phase(emit, "inputs", "Reading the inputs for the image id", unit="step"):
+        return Identity(derived_id(input_hashes(request), epoch))
+
+
 def _change(request: CustomizeRequest, plan: _Plan, tree: Tree, build: BuildDirectory, emit: Emit) -> OsFacts:
     packages = change_os(request, plan.disk, plan.distro, tree.root, build, emit)
+    epoch = source_date_epoch()
+    if epoch is not None:
+        settle_contents(tree, epoch)
     return OsFacts(
         architecture=image_architecture(plan.facts),
         os_release=plan.facts.os_release,

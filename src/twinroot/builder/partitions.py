@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from twinroot.base.tree import Tree
+from twinroot.builder.reproducible import settle_times
 from twinroot.distro.distro import Distro
+from twinroot.epoch import source_date_epoch
 from twinroot.events import Emit, phase
 from twinroot.formats.source import FileRegion
 from twinroot.output.parts import PartitionContent
@@ -51,6 +53,9 @@ def _content(
     with Mounts() as mounts:
         if partition.filesystem.mount:
             view = tree.view(mounts, mount_path(partition))
+            epoch = source_date_epoch()
+            if epoch is not None:
+                settle_times(view, tree.layers[mount_path(partition)], epoch)
         else:
             view = image.with_suffix(".empty")
             view.mkdir()

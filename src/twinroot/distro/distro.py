@@ -66,7 +66,7 @@ class Distro:
     ext4_boot: tuple[str, ...]
 
 
-_DRACUT = ("dracut", "--force", "--regenerate-all", "--no-hostonly")
+_DRACUT = ("dracut", "--force", "--regenerate-all", "--no-hostonly", "--reproducible")
 _AZURE_GRUB = GrubFacts(
     directory="/boot/grub2",
     mkconfig="grub2-mkconfig",

@@ -8,8 +8,10 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
+from twinroot.epoch import source_date_epoch
 from twinroot.errors import CommandError, InputError
 from twinroot.plan.disk import PlannedFilesystem, PlannedPartition
+from twinroot.storage.inode_times import settle_inode_times
 from twinroot.tools import e2fsprogs, fat
 from twinroot.units import MIB, exact, round_up
 
@@ -59,6 +61,8 @@ def _make(
     e2fsprogs.make(
         image, size, tree=tree, features=wanted, uuid=filesystem.uuid, label=filesystem.label, hash_seed=hash_seed
     )
+    if source_date_epoch() is not None:
+        settle_inode_times(image)
 
 
 def _too_small(

@@ -8,12 +8,21 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from twinroot.epoch import source_date_epoch
 from twinroot.errors import CommandError, InternalError
-from twinroot.tools.run import run
+from twinroot.tools import run as programs
+from twinroot.tools.run import Result
+
+
+def run(argv: Sequence[programs.Arg], *, stdin: bytes | None = None, ok: Sequence[int] = (0,)) -> Result:
+    """`tools.run.run` with the time that a reproducible build has: e2fsprogs 1.47.0 knows it by its own name only."""
+    epoch = source_date_epoch()
+    env = {"E2FSPROGS_FAKE_TIME": str(epoch)} if epoch is not None else None
+    return programs.run(argv, stdin=stdin, ok=ok, env=env)
 
 
 @dataclass(frozen=True)
@@ -84,7 +93,12 @@ def _copy_root_status(path: Path, tree: Path) -> None:
         "atime": f"@{int(status.st_atime)}",
         "mtime": f"@{int(status.st_mtime)}",
     }
-    commands = "".join(f"set_inode_field <2> {name} {value}\n" for name, value in fields.items())
+    set_inode_fields(path, ((2, name, value) for name, value in fields.items()))
+
+
+def set_inode_fields(path: Path, fields: Iterable[tuple[int, str, str]]) -> None:
+    """Set fields of inodes: inode number, debugfs's name of the field, value."""
+    commands = "".join(f"set_inode_field <{inode}> {name} {value}\n" for inode, name, value in fields)
     result = run(["debugfs", "-w", "-f", "-", path], stdin=commands.encode())
     # debugfs succeeds whatever happens; all it says on standard error when all is well is its version.
     complaints = [line for line in result.stderr.splitlines() if line and not line.startswith("debugfs 1.")]
