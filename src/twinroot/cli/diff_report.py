@@ -147,15 +147,13 @@ def _verdict(found: ImageDifference) -> Line:
     if found.equal:
         return [Span("equal", "bold green")]
     files = [file for partition in found.partitions for file in partition.files]
-    counts = [
-        (len(found.packages), "package"),
-        (len(found.partitions), "partition"),
-        *((sum(file.change == change for file in files), f"file {change}") for change in _MARKS),
-    ]
+    counts = [(len(found.packages), "package"), (len(found.partitions), "partition")]
     words = [_count(number, noun) for number, noun in counts if number]
+    kinds = [(sum(file.change == change for file in files), change) for change in _MARKS]
+    if files:
+        words.append("files: " + ", ".join(f"{number} {change}" for number, change in kinds if number))
     return [Span("different", "bold red"), Span(f": {', '.join(words)}" if words else "")]
 
 
 def _count(number: int, noun: str) -> str:
-    first, _, rest = noun.partition(" ")
-    return f"{number} {first}{'' if number == 1 else 's'}{' ' + rest if rest else ''}"
+    return f"{number} {noun}{'' if number == 1 else 's'}"

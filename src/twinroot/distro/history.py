@@ -22,7 +22,7 @@ HISTORIES = (
 _TIMES = {"trans": ("dt_begin", "dt_end"), "transactions": ("timestamp",)}
 _BESIDE = ("-wal", "-shm", "-journal")
 # Steps of SQLite's machine, in thousands: an image's own triggers must not keep us for ever.
-_MOST_STEPS = 100_000
+_MOST_STEPS = 20_000
 
 
 def settle_history(database: Path, epoch: int, scratch: Path) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,25 +83,31 @@ class ImageDifference:
 def as_json(found: ImageDifference) -> dict[str, Any]:
     """The differences as a JSON object; every key is always there."""
     return {
-        "before": found.before,
-        "after": found.after,
+        "before": _text(found.before),
+        "after": _text(found.after),
         "equal": found.equal,
         "disk": [_field(field) for field in found.disk],
         "partitions": [_partition(partition) for partition in found.partitions],
         "packages": [{"name": p.name, "before": p.before, "after": p.after} for p in found.packages],
         "boot": [_field(field) for field in found.boot],
-        "notes": list(found.notes),
+        "notes": [_text(note) for note in found.notes],
     }
 
 
 def _field(field: Field) -> dict[str, Any]:
-    return {"name": field.name, "before": field.before, "after": field.after}
+    before, after = (_text(value) if isinstance(value, str) else value for value in (field.before, field.after))
+    return {"name": _text(field.name), "before": before, "after": after}
+
+
+def _text(text: str) -> str:
+    """Names as JSON can hold them: bytes that are no UTF-8 as `\\xff`."""
+    return os.fsencode(text).decode("utf-8", "backslashreplace")
 
 
 def _partition(found: PartitionDifference) -> dict[str, Any]:
     return {
         "number": found.number,
-        "name": found.name,
+        "name": _text(found.name),
         "change": found.change,
         "fields": [_field(field) for field in found.fields],
         "files": [_file(file) for file in found.files],
@@ -110,8 +117,7 @@ def _partition(found: PartitionDifference) -> dict[str, Any]:
 
 def _file(found: FileDifference) -> dict[str, Any]:
     return {
-        # JSON has no place for bytes that are no UTF-8.
-        "path": found.path.encode("utf-8", "backslashreplace").decode(),
+        "path": _text(found.path),
         "change": found.change,
         "kind": found.kind,
         "fields": [_field(field) for field in found.fields],
