@@ -42,7 +42,22 @@ def made(image: Path, tree: Path, kind: str, size: int = 48 * MIB) -> Path:
     block, features = KINDS[kind]
     with image.open("wb") as file:
         file.truncate(size)
-    argv = ["mke2fs", "-q", "-F", "-b", str(block), "-I", "256", "-O", features, "-g", "8192", "-d", tree, image]
+    argv: list[str | Path] = [
+        "mke2fs",
+        "-q",
+        "-F",
+        "-b",
+        str(block),
+        "-I",
+        "256",
+        "-O",
+        features,
+        "-g",
+        "8192",
+        "-d",
+        tree,
+        image,
+    ]
     if block != 1024:
         argv[argv.index("-g") : argv.index("-g") + 2] = []
     run(argv)
@@ -136,8 +151,8 @@ def test_reads_what_debugfs_reads(files: dict[str, bytes], kind: str, tmp_path_f
             # debugfs 1.47.0 prints 60 zeros for an empty file that is kept in its inode.
             expected = (e2fsprogs.read_file(Location(image), found.path) or b"")[: found.inode.size]
             assert filesystem.read(found.inode) == expected
-    for path, names in below.items():
-        assert e2fsprogs.list_directory(Location(image), path) == sorted(names)
+    for directory_path, names in below.items():
+        assert e2fsprogs.list_directory(Location(image), directory_path) == sorted(names)
 
 
 @pytest.fixture(scope="module", params=["ext2", "ext4", "inline"])

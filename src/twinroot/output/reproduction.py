@@ -10,6 +10,7 @@ from twinroot.events import Emit, phase
 from twinroot.output.compare import ALL_TIMES, compare_images
 from twinroot.output.contents import ByteDifference, first_difference, whole_file
 from twinroot.output.difference import ImageDifference
+from twinroot.output.disk import DISK_FORMATS
 
 # In the others qemu-img puts the blocks of the disk where they come first, which its threads decide.
 REPRODUCIBLE_FORMATS = ("cosi", "raw", "vhd-fixed")
@@ -28,8 +29,8 @@ class NotReproduced:
 
 
 def check_format(output_format: str) -> None:
-    """InputError for a format whose files are not the same for the same disk."""
-    if output_format not in REPRODUCIBLE_FORMATS:
+    """InputError for a format whose files are not the same for the same disk; customize knows which are formats."""
+    if output_format in DISK_FORMATS and output_format not in REPRODUCIBLE_FORMATS:
         raise InputError(
             f"files of the format {output_format} are never the same twice: qemu-img writes them in any order",
             hint=f"use one of {', '.join(REPRODUCIBLE_FORMATS)}; what such a file holds is the same as in raw",
