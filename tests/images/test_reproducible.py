@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -61,6 +62,18 @@ def test_same_bytes_from_another_place_and_from_copied_inputs(
     assert build(other, copy, LAYOUT, EPOCH, output_format) == first
     assert build(other, copy, LAYOUT, EPOCH + 1, output_format) != first
     assert build(other, copy, LAYOUT.replace("hostname: changed", "hostname: other"), EPOCH, output_format) != first
+
+
+def test_umask_of_the_caller_does_not_count(small: Path, place: Workplace) -> None:
+    layout = LAYOUT.replace("mountPoint: /boot}", "mountPoint: /srv/new/place}")
+    first = build(place, small, layout, EPOCH, "raw")
+    before = os.umask(0o077)
+    try:
+        assert build(place, small, layout, EPOCH, "raw") == first
+        # Files of this host still do as the caller wants.
+        assert (place.out / "image").stat().st_mode & 0o777 == 0o600
+    finally:
+        os.umask(before)
 
 
 def test_kept_disk(small: Path, place: Workplace) -> None:

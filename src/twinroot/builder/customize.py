@@ -9,6 +9,9 @@ that only this process sees, so that whatever ends the run, nothing of it stays.
 from __future__ import annotations
 
 import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -68,7 +71,7 @@ def customize(request: CustomizeRequest, emit: Emit) -> None:
         naming_full_disk(request.build_dir, "build directory"),
     ):
         plan = _open_base(request, build.scratch, emit)
-        with Mounts() as mounts:
+        with Mounts() as mounts, _umask(0o022):
             tree = assemble(plan.facts, plan.disk, build.scratch, mounts, privileged=privileged)
             found = _change(request, plan, tree, build, emit)
             contents = make_partitions(
@@ -111,6 +114,16 @@ def _open_base(request: CustomizeRequest, scratch: Path, emit: Emit) -> _Plan:
         planned = plan_kept_disk(disk.table, facts.filesystems)
     planned.holding("/")
     return _Plan(facts, distro, planned, identity)
+
+
+@contextmanager
+def _umask(mask: int) -> Iterator[None]:
+    """What whoever runs the build wants for files of this host is nothing to files of the image."""
+    before = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def _identity(request: CustomizeRequest, emit: Emit) -> Identity:
