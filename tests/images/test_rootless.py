@@ -103,8 +103,9 @@ def _debugfs(at: str, request: str) -> str:
     return subprocess.run(["debugfs", "-R", request, at], capture_output=True, text=True, check=True, env=env).stdout
 
 
-def test_same_image_without_root(open_place: Path, place: Workplace) -> None:
+def test_same_image_without_root(open_place: Path, place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
     user = _user()
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     base = small_base(open_place / "base.raw", _edit)
     base.chmod(0o644)
     theirs = open_place / "work"
@@ -117,6 +118,7 @@ def test_same_image_without_root(open_place: Path, place: Workplace) -> None:
     words = ["/usr/bin/python3", "-m", "twinroot.cli.imagecustomizer", *map(str, arguments)]
     modules = [path for path in sys.path if path.endswith(("/src", "site-packages"))]
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": ":".join(modules), "PYTHONDONTWRITEBYTECODE": "1", "HOME": "/"}
+    env["SOURCE_DATE_EPOCH"] = os.environ["SOURCE_DATE_EPOCH"]
     argv = ["setpriv", "--reuid", str(user.pw_uid), "--regid", str(user.pw_gid), "--clear-groups", "--", *words]
     if subprocess.run([*argv[:8], "-c", "import twinroot.cli.main"], env=env, cwd="/", check=False).returncode != 0:
         pytest.skip(f"user {user.pw_name} cannot read this checkout, or has no Python for it: {shlex.join(argv[:8])}")
@@ -126,4 +128,6 @@ def test_same_image_without_root(open_place: Path, place: Workplace) -> None:
     assert (there.out / "image").stat().st_uid == user.pw_uid
     listing = _listing(there.out / "image")
     assert any(row.startswith("/usr/bin/ping") and "security.capability" in row for row in listing)
-    assert listing == _listing(place.succeeds(base, _CONFIG))
+    image = place.succeeds(base, _CONFIG)
+    assert listing == _listing(image)
+    assert (there.out / "image").read_bytes() == image.read_bytes()

@@ -11,7 +11,7 @@ from pathlib import Path
 from twinroot.epoch import source_date_epoch
 from twinroot.errors import CommandError, InputError
 from twinroot.plan.disk import PlannedFilesystem, PlannedPartition
-from twinroot.storage.inode_times import settle_inode_times
+from twinroot.storage.settled import settle_filesystem
 from twinroot.tools import e2fsprogs, fat
 from twinroot.units import MIB, exact, round_up
 
@@ -62,7 +62,7 @@ def _make(
         image, size, tree=tree, features=wanted, uuid=filesystem.uuid, label=filesystem.label, hash_seed=hash_seed
     )
     if source_date_epoch() is not None:
-        settle_inode_times(image)
+        settle_filesystem(image)
 
 
 def _too_small(

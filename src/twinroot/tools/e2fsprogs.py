@@ -17,11 +17,13 @@ from twinroot.errors import CommandError, InternalError
 from twinroot.tools import run as programs
 from twinroot.tools.run import Result
 
+_FAKE_TIMES = ("E2FSPROGS_FAKE_TIME", "E2FSCK_TIME")
+
 
 def run(argv: Sequence[programs.Arg], *, stdin: bytes | None = None, ok: Sequence[int] = (0,)) -> Result:
-    """`tools.run.run` with the time that a reproducible build has: e2fsprogs 1.47.0 knows it by its own name only."""
+    """`tools.run.run` with the time that a reproducible build has, by the names under which e2fsprogs 1.47.0 knows it."""
     epoch = source_date_epoch()
-    env = {"E2FSPROGS_FAKE_TIME": str(epoch)} if epoch is not None else None
+    env = {name: str(epoch) for name in _FAKE_TIMES} if epoch is not None else None
     return programs.run(argv, stdin=stdin, ok=ok, env=env)
 
 
@@ -98,7 +100,15 @@ def _copy_root_status(path: Path, tree: Path) -> None:
 
 def set_inode_fields(path: Path, fields: Iterable[tuple[int, str, str]]) -> None:
     """Set fields of inodes: inode number, debugfs's name of the field, value."""
-    commands = "".join(f"set_inode_field <{inode}> {name} {value}\n" for inode, name, value in fields)
+    _edit(path, "".join(f"set_inode_field <{inode}> {name} {value}\n" for inode, name, value in fields))
+
+
+def reset_write_count(path: Path) -> None:
+    """Begin counting anew how much was ever written to the filesystem; the count holds what mke2fs did on this host."""
+    _edit(path, "set_super_value kbytes_written 0\n")
+
+
+def _edit(path: Path, commands: str) -> None:
     result = run(["debugfs", "-w", "-f", "-", path], stdin=commands.encode())
     # debugfs succeeds whatever happens; all it says on standard error when all is well is its version.
     complaints = [line for line in result.stderr.splitlines() if line and not line.startswith("debugfs 1.")]

@@ -1,4 +1,4 @@
-"""Making the times of inodes in a finished ext filesystem independent of when and how it was built.
+"""Making a finished ext filesystem independent of when and how it was built: the times of its inodes, a statistic.
 
 `mke2fs -d` copies the change time of every file of the tree, which no program can set: it is when the build wrote
 the file. It says nothing about an image, so it becomes the modification time. The access time of the root directory is
@@ -18,7 +18,7 @@ from twinroot.tools import e2fsprogs
 _SECOND = 10**9
 
 
-def settle_inode_times(image: Path) -> None:
+def settle_filesystem(image: Path) -> None:
     """Do so in the filesystem that fills the file `image`."""
     fd = os.open(image, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -28,6 +28,7 @@ def settle_inode_times(image: Path) -> None:
         os.close(fd)
     if fields:
         e2fsprogs.set_inode_fields(image, fields)
+    e2fsprogs.reset_write_count(image)
 
 
 def changed_fields(filesystem: Ext4) -> Iterator[tuple[int, str, str]]:
