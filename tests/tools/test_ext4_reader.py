@@ -127,7 +127,7 @@ NAMES = st.text(string.ascii_letters + string.digits + " .-_'\"äß€", min_siz
 TREES = st.dictionaries(st.lists(NAMES, min_size=1, max_size=3).map("/".join), st.binary(max_size=20_000), max_size=8)
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(files=TREES, kind=st.sampled_from(sorted(KINDS)))
 def test_reads_what_debugfs_reads(files: dict[str, bytes], kind: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     directory = tmp_path_factory.mktemp("tree")
@@ -177,7 +177,7 @@ def read_all(data: bytes) -> None:
                 pass
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 def test_damage_is_a_format_error_or_harmless(small_image: bytes, data: st.DataObject) -> None:
     damaged = bytearray(small_image)
@@ -202,6 +202,20 @@ def test_directory_that_is_its_own_child(tmp_path: Path) -> None:
     image = made(tmp_path / "image", tmp_path / "tree", "ext4", 8 * MIB)
     run(["debugfs", "-w", "-R", "link /a /a/b/again", image])
     with pytest.raises(FormatError, match="damaged at '/a/b/again'"):
+        read_all(image.read_bytes())
+
+
+def test_blocks_that_belong_to_several_files(tmp_path: Path) -> None:
+    """Otherwise such an image could be read for ever."""
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree/large").write_bytes(os.urandom(6 * MIB))
+    for name in ("b", "c"):
+        (tmp_path / "tree" / name).write_bytes(b"")
+    image = made(tmp_path / "image", tmp_path / "tree", "ext4", 16 * MIB)
+    read_all(image.read_bytes())
+    for name in ("b", "c"):
+        run(["debugfs", "-w", "-R", f"copy_inode /large /{name}", image])
+    with pytest.raises(FormatError, match="belong to other files too"):
         read_all(image.read_bytes())
 
 

@@ -21,7 +21,7 @@ _FAKE_TIMES = ("E2FSPROGS_FAKE_TIME", "E2FSCK_TIME")
 
 
 def run(argv: Sequence[programs.Arg], *, stdin: bytes | None = None, ok: Sequence[int] = (0,)) -> Result:
-    """`tools.run.run` with the time that a reproducible build has, by the names under which e2fsprogs 1.47.0 knows it."""
+    """`tools.run.run` with the time that a reproducible build has, by the names that e2fsprogs 1.47.0 knows."""
     epoch = source_date_epoch()
     env = {name: str(epoch) for name in _FAKE_TIMES} if epoch is not None else None
     return programs.run(argv, stdin=stdin, ok=ok, env=env)

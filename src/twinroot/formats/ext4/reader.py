@@ -43,6 +43,8 @@ class Ext4:
             raise FormatError("the ext filesystem is larger than what holds it")
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
         self._tables: dict[int, int] = {}
+        self._claimed: dict[int, int] = {}
+        self._total = 0
 
     def walk(self) -> Iterator[Found]:
         """Every name below the root, and the root itself as `/`, sorted within each directory, parents first."""
@@ -146,7 +148,20 @@ class Ext4:
             if extent.logical < end or not inside or total > self.superblock.blocks:
                 raise FormatError(f"the blocks of inode {inode.number} are damaged")
             end = extent.logical + extent.count
+            self._claim(inode, total)
             yield extent
+
+    def _claim(self, inode: Inode, blocks: int) -> None:
+        """A block belongs to one file only: all of them together have no more than there are.
+
+        Otherwise a small image could hold any number of files as large as itself, which would take for ever to read.
+        """
+        known = self._claimed.get(inode.number, 0)
+        if blocks > known:
+            self._claimed[inode.number] = blocks
+            self._total += blocks - known
+            if self._total > self.superblock.blocks:
+                raise FormatError(f"the blocks of inode {inode.number} belong to other files too")
 
     def _mapped_runs(self, inode: Inode) -> Iterator[tuple[int, bytes]]:
         size = self.superblock.block_size
