@@ -139,6 +139,7 @@ def _without_root(user: pwd.struct_passwd, directory: Path, base: Path, config: 
     words = ["/usr/bin/python3", "-m", "twinroot.cli.imagecustomizer", *map(str, arguments)]
     modules = [path for path in sys.path if path.endswith(("/src", "site-packages"))]
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": ":".join(modules), "PYTHONDONTWRITEBYTECODE": "1", "HOME": "/"}
+    env["SOURCE_DATE_EPOCH"] = os.environ["SOURCE_DATE_EPOCH"]
     argv = ["setpriv", "--reuid", str(user.pw_uid), "--regid", str(user.pw_gid), "--clear-groups", "--", *words]
     if subprocess.run([*argv[:8], "-c", "import twinroot.cli.main"], env=env, cwd="/", check=False).returncode != 0:
         pytest.skip(f"user {user.pw_name} cannot read this checkout, or has no Python for it: {shlex.join(argv[:8])}")
@@ -149,14 +150,18 @@ def _without_root(user: pwd.struct_passwd, directory: Path, base: Path, config: 
     return there.out / "image"
 
 
-def test_same_image_without_root(open_place: Path, place: Workplace) -> None:
+def test_same_image_without_root(open_place: Path, place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
     user = _user()
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     base = small_base(open_place / "base.raw", _edit)
-    listing = _listing(_without_root(user, open_place, base, _CONFIG))
+    theirs = _without_root(user, open_place, base, _CONFIG)
+    listing = _listing(theirs)
     assert any(row.startswith("/usr/bin/ping") and "security.capability" in row for row in listing)
     assert {row.split()[0] for row in listing} >= {"/srv/a/file", "/srv/b/link", "/srv/b/made"}
     _sources(place)
-    assert listing == _listing(place.succeeds(base, _CONFIG))
+    image = place.succeeds(base, _CONFIG)
+    assert listing == _listing(image)
+    assert theirs.read_bytes() == image.read_bytes()
 
 
 def test_users_without_root(open_place: Path) -> None:

@@ -25,6 +25,8 @@ NAMES = (
     "a+b=c,d;e.cfg",
     "ünï cödé.txt",
     "[x].txt",
+    "[x]/[y]/g",
+    "x/[y/h[1]",
     "x~1.txt",
     "deep/a/b/c/d/e.f",
     ".hidden",
@@ -91,3 +93,20 @@ def test_reading_at_an_offset(tmp_path: Path) -> None:
     assert fat.list_files(disk_path, 5 * MIB) == sorted("/" + name for name in (*NAMES, "nothing"))
     fat.extract(disk_path, 5 * MIB, tmp_path / "out")
     assert names_below(tmp_path / "out") == names_below(tree)
+
+
+def test_order_and_times_do_not_depend_on_the_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two trees whose directories were filled in different orders give the same bytes."""
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    names = [f"d/{number:02}/file" for number in range(20)] + [f"d/{number:02}.txt" for number in range(20)]
+    images = []
+    for index, order in enumerate((names, names[::-1])):
+        tree = tmp_path / f"tree{index}"
+        for name in order:
+            (tree / name).parent.mkdir(parents=True, exist_ok=True)
+            (tree / name).write_text(name)
+        for path in sorted(tree.rglob("*"), reverse=True):
+            os.utime(path, (1_600_000_000, 1_600_000_000))
+        images.append(tmp_path / f"{index}.img")
+        fat.make(images[-1], 8 * MIB, volume_id="1A2B-3C4D", tree=tree)
+    assert images[0].read_bytes() == images[1].read_bytes()

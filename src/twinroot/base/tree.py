@@ -9,7 +9,9 @@ FAT is the exception: the host may not be able to mount it, so its files are cop
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -25,11 +27,26 @@ from twinroot.tools.run import run
 
 
 @dataclass(frozen=True)
+class Layer:
+    """One filesystem of the tree: `changes` holds what is not as in `base`, or everything where there is no `base`."""
+
+    changes: Path
+    base: Path | None
+
+
+@dataclass(frozen=True)
 class Tree:
-    """The assembled tree. `root` shows it whole; `views` make parts of it visible."""
+    """The assembled tree. `root` shows it whole; `views` make parts of it visible; `layers` by mount point."""
 
     root: Path
     scratch: Path
+    layers: Mapping[str, Layer]
+
+    def is_changed(self, path: Path) -> bool:
+        """Whether a path below `root`, without links on the way to it, is not simply that of the base."""
+        inside = "/" + str(path.relative_to(self.root))
+        mount = max((m for m in self.layers if inside.startswith(m.rstrip("/") + "/")), key=len)
+        return os.path.lexists(self.layers[mount].changes / inside[len(mount) :].lstrip("/"))
 
     def view(self, mounts: Mounts, path: str) -> Path:
         """The content of the one filesystem mounted at `path`, without the mounts below it."""
@@ -51,6 +68,7 @@ def assemble(
     root = scratch / "tree"
     targets = [placed.mount.path for placed in disk.mounts]
     mounts.overlay(base["/"], scratch / "upper/root", scratch / "work/root", root, unprivileged=not privileged)
+    layers = {"/": Layer(scratch / "upper/root", base["/"])}
     for placed in disk.mounts:
         path = placed.mount.path
         if path == "/":
@@ -62,12 +80,12 @@ def assemble(
             _empty(target)
         filesystem = placed.partition.filesystem
         fat_type = filesystem is not None and filesystem.type == "vfat"
-        _mount_part(source, path, target, scratch, mounts, fat_type=fat_type, privileged=privileged)
+        layers[path] = _mount_part(source, path, target, scratch, mounts, fat_type=fat_type, privileged=privileged)
     for path, directory in base.items():
         if path not in targets and not changed:
             target = _mount_point(root, path)
             run(["cp", "--archive", "--no-target-directory", directory, target])
-    return Tree(root, scratch)
+    return Tree(root, scratch, layers)
 
 
 def _open_base(facts: BaseFacts, filesystem: BaseFilesystem, scratch: Path, mounts: Mounts, privileged: bool) -> Path:
@@ -86,21 +104,22 @@ def _open_base(facts: BaseFacts, filesystem: BaseFilesystem, scratch: Path, moun
 
 def _mount_part(
     source: Path | None, path: str, target: Path, scratch: Path, mounts: Mounts, *, fat_type: bool, privileged: bool
-) -> None:
+) -> Layer:
     if source is None or fat_type:
         part = scratch / "parts" / _name(path)
         if part.exists():
             mounts.bind(part, target)  # from an earlier tree
-            return
+            return Layer(part, source)
         part.mkdir(parents=True)
         if source:
             run(["cp", "--recursive", "--preserve=timestamps", "--no-target-directory", source, part])
         else:
             copy_status(target, part)
         mounts.bind(part, target)
-        return
+        return Layer(part, source)
     upper, work = scratch / "upper" / _name(path), scratch / "work" / _name(path)
     mounts.overlay(source, upper, work, target, unprivileged=not privileged)
+    return Layer(upper, source)
 
 
 def _base_content(base: dict[str, Path], path: str) -> Path | None:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,12 +24,15 @@ from twinroot.base.tree import Tree, assemble
 from twinroot.boot import grub_probe
 from twinroot.boot.grub_bios import BiosBoot
 from twinroot.builder.build_directory import BuildDirectory, open_build_directory
+from twinroot.builder.inputs import input_hashes
 from twinroot.builder.os_changes import OsWork, change_os
 from twinroot.builder.partitions import make_partitions
+from twinroot.builder.reproducible import settle_contents
 from twinroot.builder.request import CustomizeRequest
 from twinroot.builder.step_cache import StepCache
 from twinroot.customize.image_release import BuildStamp, build_time
 from twinroot.distro.distro import Distro, parse_os_release, recognise
+from twinroot.epoch import source_date_epoch
 from twinroot.errors import InputError
 from twinroot.events import Emit, phase
 from twinroot.output.cosi import OsFacts
@@ -36,7 +40,7 @@ from twinroot.output.files import replacing
 from twinroot.output.space import naming_full_disk
 from twinroot.output.write import write_output
 from twinroot.plan.disk import PlannedDisk, new_identifiers, plan_kept_disk, plan_new_disk
-from twinroot.plan.identity import Identity
+from twinroot.plan.identity import Identity, derived_id
 from twinroot.plan.steps import Step, tree_steps
 from twinroot.sandbox.chroot import open_chroot
 from twinroot.sandbox.mounts import Mounts
@@ -67,6 +71,7 @@ def customize(request: CustomizeRequest, emit: Emit) -> None:
 
     Raises TwinrootError; whatever is raised, there is no output file then.
     """
+    source_date_epoch()  # said to be wrong before any work
     require_programs(request)
     privileged = isolate()
     # The output gets its name last of all, when everything else has been cleaned up and nothing can fail any more.
@@ -75,7 +80,7 @@ def customize(request: CustomizeRequest, emit: Emit) -> None:
         open_build_directory(request.build_dir) as build,
         naming_full_disk(request.build_dir, "build directory"),
     ):
-        with Mounts() as mounts:
+        with Mounts() as mounts, _umask(0o022):
             plan = _open_base(request, build.scratch, mounts if privileged else None, emit)
             steps = tree_steps(request.config)
             cache, done = _restore(request, plan, steps, build, privileged=privileged)
@@ -117,7 +122,7 @@ def _open_base(request: CustomizeRequest, scratch: Path, mounts: Mounts | None, 
     log.info("Base image: %s, %s, %s", release.get("PRETTY_NAME", distro.name), architecture, image.format)
     if distro.packages == "deb" and request.rpm_sources:
         raise InputError("--rpm-source cannot be used with a base image that is made of Debian packages")
-    identity, time = Identity(uuid4()), build_time(os.environ, datetime.now(UTC))
+    identity, time = _identity(request, emit), build_time(os.environ, datetime.now(UTC))
     layout = request.config.layout
     if layout:
         planned = plan_new_disk(layout, request.config.config.storage.filesystems, identity)
@@ -128,6 +133,25 @@ def _open_base(request: CustomizeRequest, scratch: Path, mounts: Mounts | None, 
     planned.holding("/")
     require_types([p.filesystem.type for p in planned.partitions if p.filesystem])
     return _Plan(facts, distro, planned, identity, time)
+
+
+@contextmanager
+def _umask(mask: int) -> Iterator[None]:
+    """What whoever runs the build wants for files of this host is nothing to files of the image."""
+    before = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def _identity(request: CustomizeRequest, emit: Emit) -> Identity:
+    """A new image id each time; with SOURCE_DATE_EPOCH one that follows from the inputs."""
+    epoch = source_date_epoch()
+    if epoch is None:
+        return Identity(uuid4())
+    with phase(emit, "inputs", "Reading the inputs for the image id", unit="step"):
+        return Identity(derived_id(input_hashes(request), epoch))
 
 
 def _restore(
@@ -154,6 +178,9 @@ def _change(
     with open_chroot(tree.root, disk_links=grub_probe.disk_links(plan.disk)) as chroot:
         work = OsWork(chroot, request, plan.disk, plan.distro, build, stamp, emit, identifiers)
         changed = change_os(work, steps, done=done, after_step=keep)
+    epoch = source_date_epoch()
+    if epoch is not None:
+        settle_contents(tree, epoch)
     found = OsFacts(
         architecture=image_architecture(plan.facts),
         os_release=plan.facts.os_release,

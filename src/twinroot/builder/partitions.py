@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from twinroot.base.tree import Tree
+from twinroot.builder.reproducible import settle_times
 from twinroot.distro.distro import Distro
+from twinroot.epoch import source_date_epoch
 from twinroot.events import Emit, phase
 from twinroot.formats.source import FileRegion
 from twinroot.output.disk import copy_data
@@ -59,10 +61,18 @@ def _content(
     seed = str(identity.uuid(f"hash seed {partition.entry.number}"))
     with Mounts() as mounts:
         views = {
-            subvolume: tree.view(mounts, mount.path) for subvolume, mount in partition.filesystem.mounts
+            subvolume: _settled_view(tree, mounts, mount.path) for subvolume, mount in partition.filesystem.mounts
         }  # fmt: skip
         make_filesystem(partition, views, image, features=features, hash_seed=seed)
     return FileRegion(image, 0, partition.size)
+
+
+def _settled_view(tree: Tree, mounts: Mounts, path: str) -> Path:
+    """The content of one filesystem, its times settled where builds are to be reproducible."""
+    view, epoch = tree.view(mounts, path), source_date_epoch()
+    if epoch is not None:
+        settle_times(view, tree.layers[path], epoch)
+    return view
 
 
 def _bytes(image: Path, data: bytes, size: int) -> FileRegion:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from twinroot import __version__
-from twinroot.cli import boot, config, convert, customize, inspect, plan, verify
+from twinroot.cli import boot, config, convert, customize, diff, inspect, plan, verify, verify_reproducible
 from twinroot.cli.arguments import Parser, add_global_flags
 
 _COMMANDS = (
@@ -15,6 +15,8 @@ _COMMANDS = (
     ("plan", "show the steps that customize would take, and the disk, without running anything", plan),
     ("inspect", "show what is in a COSI file or a disk image", inspect),
     ("verify", "check a COSI file against every rule and every hash", verify),
+    ("diff", "show in what two images differ", diff),
+    ("verify-reproducible", "build an image twice and show the first difference, if there is one", verify_reproducible),
     ("convert", "turn a COSI file or a disk image into another format", convert),
     ("boot", "start a COSI file or a disk image in a virtual machine", boot),
 )

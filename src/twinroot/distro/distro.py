@@ -102,7 +102,7 @@ class Distro:
                 return self.ext4_boot if boot else self.ext4
 
 
-_DRACUT = ("dracut", "--force", "--regenerate-all", "--no-hostonly")
+_DRACUT = ("dracut", "--force", "--regenerate-all", "--no-hostonly", "--reproducible")
 # Image behaviour spec, section 11. dpkg stays: Debian's other packages need it.
 _TDNF = PackageManagerFacts(
     ("tdnf", "dnf", "rpm"),

@@ -12,20 +12,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 from twinroot.base.image import DiskImage, check_whole, probe
 from twinroot.errors import CommandError, InputError
 from twinroot.events import Emit, phase
-from twinroot.formats.cosi.model import Metadata
 from twinroot.output.disk import convert_raw, qemu_target
 from twinroot.output.files import check_output, replacing
+from twinroot.output.identity import kept_identity
 from twinroot.output.inspect import is_cosi
 from twinroot.output.pack import pack
 from twinroot.output.repack import repack
 from twinroot.output.space import naming_full_disk
 from twinroot.output.unpack import unpack
-from twinroot.plan.identity import Identity
 from twinroot.tools import qemu_img
 
 _SECTOR = 512
@@ -62,7 +60,9 @@ def _cosi_to_disk(wanted: Conversion, scratch: Path, emit: Emit) -> None:
     if wanted.format in ("raw", "vhd-fixed"):
         with replacing(wanted.target) as partial:
             metadata, _ = unpack(wanted.source, partial, scratch, emit)
-            convert_raw(partial, partial, wanted.format, _identity(metadata), lambda _percent: None)
+            convert_raw(
+                partial, partial, wanted.format, kept_identity(metadata.id, wanted.source), lambda _percent: None
+            )
         return
     raw = scratch / "disk.raw"
     metadata, _ = unpack(wanted.source, raw, scratch, emit)
@@ -70,11 +70,13 @@ def _cosi_to_disk(wanted: Conversion, scratch: Path, emit: Emit) -> None:
         replacing(wanted.target) as partial,
         phase(emit, "output", f"Writing {wanted.target.name}", total=100, unit="percent") as advance,
     ):
-        convert_raw(raw, partial, wanted.format, _identity(metadata), lambda percent: advance(int(percent)))
-
-
-def _identity(metadata: Metadata) -> Identity:
-    return Identity(metadata.id or uuid4())
+        convert_raw(
+            raw,
+            partial,
+            wanted.format,
+            kept_identity(metadata.id, wanted.source),
+            lambda percent: advance(int(percent)),
+        )
 
 
 def _disk_to_disk(wanted: Conversion, image: DiskImage, emit: Emit) -> None:
@@ -99,4 +101,4 @@ def _disk_to_disk(wanted: Conversion, image: DiskImage, emit: Emit) -> None:
             cause = error.output.strip().splitlines()[-1:] or ["qemu-img cannot read it"]
             raise InputError(f"the image file is damaged: {cause[0]}", where=str(image.path)) from error
         if target_format == "raw":
-            convert_raw(partial, partial, wanted.format, Identity(uuid4()), lambda _percent: None)
+            convert_raw(partial, partial, wanted.format, kept_identity(None, image.path), lambda _percent: None)

@@ -9,9 +9,9 @@ import errno
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
+from twinroot.epoch import build_time
 from twinroot.errors import HostError
 from twinroot.formats import gpt, vhd
 from twinroot.formats.source import FileRegion
@@ -75,14 +75,9 @@ def convert_raw(
     if disk_format == "vhd-fixed":
         size = raw.stat().st_size
         with raw.open("ab") as file:
-            file.write(vhd.fixed_footer(size, uuid=identity.uuid("vhd"), timestamp=_build_time()))
+            file.write(vhd.fixed_footer(size, uuid=identity.uuid("vhd"), timestamp=build_time()))
     if raw != target:
         raw.rename(target)
-
-
-def _build_time() -> datetime:
-    epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    return datetime.fromtimestamp(int(epoch), UTC) if epoch else datetime.now(UTC)
 
 
 def _copy(source: int, source_offset: int, target: int, target_offset: int, length: int) -> None:

@@ -27,7 +27,11 @@ def inspect_disk(image: DiskImage, scratch: Path, emit: Emit) -> Inspection:
 
     Images that are not raw are unpacked into `scratch` first. FormatError when there is no partition table.
     """
-    disk = _opened(image, scratch, emit)
+    return inspect_raw(image, open_image(image, scratch, emit))
+
+
+def inspect_raw(image: DiskImage, disk: RawDisk) -> Inspection:
+    """The same for a disk image that is open already."""
     facts, notes = _operating_system(disk, image)
     found = Inspection(
         file=str(image.path),
@@ -62,7 +66,8 @@ def gaps(table: gpt.Table, smallest: int = MIB) -> tuple[Gap, ...]:
     return tuple(gap for gap in found if gap.size >= smallest)
 
 
-def _opened(image: DiskImage, scratch: Path, emit: Emit) -> RawDisk:
+def open_image(image: DiskImage, scratch: Path, emit: Emit) -> RawDisk:
+    """A disk image as a raw disk, unpacked into `scratch` with progress where it is not one."""
     if image.format in ("raw", "vhd-fixed"):
         return open_raw(image, scratch)
     with phase(emit, "open", "Opening the image", total=100, unit="percent") as advance:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from twinroot.base.architecture import program_architecture
 from twinroot.base.facts import BaseFacts, read_facts
@@ -14,10 +14,10 @@ from twinroot.errors import InputError
 from twinroot.events import Emit, phase
 from twinroot.formats.source import FileRegion
 from twinroot.output.cosi import OsFacts, write_cosi_image
+from twinroot.output.identity import kept_identity
 from twinroot.output.parts import PartitionContent
 from twinroot.plan.disk import EXT_TYPES, HASH_TREE, Mount, PlannedDisk, PlannedFilesystem, PlannedPartition
 from twinroot.plan.facts import BaseFilesystem
-from twinroot.plan.identity import Identity
 from twinroot.tools import e2fsprogs
 from twinroot.tools.e2fsprogs import Location
 from twinroot.units import ARCHITECTURES
@@ -41,7 +41,7 @@ def pack(image: DiskImage, target: Path, scratch: Path, emit: Emit, *, level: in
         for done, (partition, filesystem) in enumerate(zip(planned.partitions, facts.filesystems, strict=True), 1):
             contents.append(PartitionContent(partition, _source(facts, filesystem, scratch)))
             step(done)
-    identity = Identity(UUID(known) if known else uuid4())
+    identity = kept_identity(UUID(known) if known else None, image.path)
     write_cosi_image(target, target.name, planned, contents, found, identity, level=level, emit=emit)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from uuid import uuid4
 
 from twinroot.errors import FormatError
 from twinroot.events import Emit, phase
@@ -11,6 +10,7 @@ from twinroot.formats import gpt
 from twinroot.formats.cosi.model import Bootloader, Filesystem, Metadata
 from twinroot.formats.cosi.writer import CosiPlan, FilesystemPlan, PartitionImage, VerityPlan, write_cosi
 from twinroot.formats.source import FileRegion
+from twinroot.output.identity import kept_identity
 from twinroot.output.unpack import unpack
 
 
@@ -29,7 +29,7 @@ def _plan(metadata: Metadata, table: gpt.Table, raw: Path, head: bytes, base: st
     numbers = {region.image.path: region.number for region in metadata.partition_regions() if region.number}
     sizes = {region.number: region.image.uncompressed_size for region in metadata.partition_regions()}
     return CosiPlan(
-        image_id=metadata.id or uuid4(),
+        image_id=kept_identity(metadata.id, Path(name)).image_id,
         os_arch=metadata.os_arch,
         os_release=metadata.os_release,
         disk_size=table.disk_size,

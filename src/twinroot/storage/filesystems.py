@@ -9,12 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from twinroot.epoch import source_date_epoch
 from twinroot.errors import CommandError, InputError
 from twinroot.formats.ext4 import KNOWN, NEEDED
 from twinroot.formats.ext4.volume import FullError
 from twinroot.plan.disk import PlannedFilesystem, PlannedPartition
 from twinroot.storage import mounted
 from twinroot.storage.ext4_tree import fill
+from twinroot.storage.settled import settle_filesystem
 from twinroot.tools import e2fsprogs, fat
 from twinroot.units import MIB, exact, round_up
 
@@ -91,6 +93,9 @@ def _make(work: _Work, size: int) -> None:
     )  # fmt: skip
     if ours and tree:
         fill(image, tree, wanted)
+    if source_date_epoch() is not None:
+        # What we fill has settled times already.
+        e2fsprogs.reset_write_count(image) if ours else settle_filesystem(image)
 
 
 def _too_small(partition: PlannedPartition, work: _Work) -> InputError:

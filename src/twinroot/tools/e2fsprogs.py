@@ -9,12 +9,23 @@ import os
 import re
 import shlex
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from twinroot.epoch import source_date_epoch
 from twinroot.errors import CommandError, InternalError
-from twinroot.tools.run import run
+from twinroot.tools import run as programs
+from twinroot.tools.run import Result
+
+_FAKE_TIMES = ("E2FSPROGS_FAKE_TIME", "E2FSCK_TIME")
+
+
+def run(argv: Sequence[programs.Arg], *, stdin: bytes | None = None, ok: Sequence[int] = (0,)) -> Result:
+    """`tools.run.run` with the time that a reproducible build has, by the names that e2fsprogs 1.47.0 knows."""
+    epoch = source_date_epoch()
+    env = {name: str(epoch) for name in _FAKE_TIMES} if epoch is not None else None
+    return programs.run(argv, stdin=stdin, ok=ok, env=env)
 
 
 @dataclass(frozen=True)
@@ -70,15 +81,9 @@ def make(
         argv += ["-J", "location=0"]
     if tree:
         argv += ["-d", str(tree)]
-    run([*argv, path], env=_clock())
+    run([*argv, path])
     if tree:
         _copy_root_status(path, tree)
-
-
-def _clock() -> dict[str, str]:
-    """With SOURCE_DATE_EPOCH, the time that libext2fs writes into superblocks instead of now (it reads this one)."""
-    epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    return {"E2FSPROGS_FAKE_TIME": epoch} if epoch else {}
 
 
 def _copy_root_status(path: Path, tree: Path) -> None:
@@ -91,7 +96,20 @@ def _copy_root_status(path: Path, tree: Path) -> None:
         "atime": f"@{int(status.st_atime)}",
         "mtime": f"@{int(status.st_mtime)}",
     }
-    commands = "".join(f"set_inode_field <2> {name} {value}\n" for name, value in fields.items())
+    set_inode_fields(path, ((2, name, value) for name, value in fields.items()))
+
+
+def set_inode_fields(path: Path, fields: Iterable[tuple[int, str, str]]) -> None:
+    """Set fields of inodes: inode number, debugfs's name of the field, value."""
+    _edit(path, "".join(f"set_inode_field <{inode}> {name} {value}\n" for inode, name, value in fields))
+
+
+def reset_write_count(path: Path) -> None:
+    """Begin counting anew how much was ever written to the filesystem; the count holds what mke2fs did on this host."""
+    _edit(path, "set_super_value kbytes_written 0\n")
+
+
+def _edit(path: Path, commands: str) -> None:
     result = run(["debugfs", "-w", "-f", "-", path], stdin=commands.encode())
     # debugfs succeeds whatever happens; all it says on standard error when all is well is its version.
     complaints = [line for line in result.stderr.splitlines() if line and not line.startswith("debugfs 1.")]
@@ -115,7 +133,7 @@ def superblock(at: Location) -> Superblock:
 
 def shrink(path: Path) -> int:
     """Shrink the filesystem in a file to its minimum, cut the file behind it, and return the new size in bytes."""
-    run(["resize2fs", "-f", "-M", path], env=_clock())
+    run(["resize2fs", "-f", "-M", path])
     size = superblock(Location(path)).size
     with path.open("r+b") as file:
         file.truncate(size)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+import tempfile
 from pathlib import Path
 
 from twinroot.tools.run import run
 
 # mtools judges sizes and geometry by floppy rules unless told not to, and asks questions on a terminal.
 _ENV = {"MTOOLS_SKIP_CHECK": "1", "MTOOLSRC": "/dev/null"}
+_AT_ONCE = 500  # files of one command line
 
 
 def make(path: Path, size: int, *, volume_id: str, label: str = "", tree: Path | None = None) -> None:
@@ -21,9 +24,28 @@ def make(path: Path, size: int, *, volume_id: str, label: str = "", tree: Path |
     name = ["-n", label] if label else []
     run(["mkfs.vfat", "--invariant", "-i", volume_id.replace("-", ""), *name, path])
     if tree:
-        entries = sorted(tree.iterdir())
-        if entries:
-            run(["mcopy", "-s", "-m", "-Q", "-i", path, *entries, "::/"], env=_ENV)
+        with tempfile.TemporaryDirectory(prefix=".twinroot-", dir=path.parent) as scratch:
+            _fill(path, tree, "::/", Path(scratch))
+
+
+def _fill(path: Path, directory: Path, target: str, scratch: Path) -> None:
+    """Copy a directory's content, sorted: mcopy by itself takes directories in the order that the host has them in.
+
+    `target` is a pattern of mtools, as every name of theirs is that must be there already.
+    """
+    entries = sorted(directory.iterdir())
+    files = [entry for entry in entries if not entry.is_dir()]
+    for start in range(0, len(files), _AT_ONCE):
+        run(["mcopy", "-m", "-Q", "-i", path, *files[start : start + _AT_ONCE], target], env=_ENV)
+    for entry in entries:
+        if entry.is_dir():
+            # An empty copy of it, since mmd knows no times.
+            empty = scratch / entry.name
+            empty.mkdir()
+            os.utime(empty, ns=(0, entry.stat().st_mtime_ns))
+            run(["mcopy", "-s", "-m", "-Q", "-i", path, empty, target], env=_ENV)
+            empty.rmdir()
+            _fill(path, entry, f"{target}{entry.name.replace('[', '[[]')}/", scratch)
 
 
 def extract(path: Path, offset: int, target: Path) -> None:

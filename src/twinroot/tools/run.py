@@ -139,11 +139,12 @@ def start(
     stdout: int = subprocess.DEVNULL,
     stderr: IO[bytes] | int = subprocess.DEVNULL,
     pass_fds: Sequence[int] = (),
+    env: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start a program that runs beside us, in its own session; the caller ends it with `stop`.
 
-    `pass_fds` stay open in it under their numbers. Where the host has setpriv, the kernel kills the program when the
-    thread that started it ends, so that not even a SIGKILL of ours leaves it behind.
+    `env` adds to `environment()`. `pass_fds` stay open in it under their numbers. Where the host has setpriv, the
+    kernel kills the program when the thread that started it ends, so that not even a SIGKILL of ours leaves it behind.
     """
     command = [find(os.fspath(argv[0])), *(os.fspath(arg) for arg in argv[1:])]
     log.debug("start: %s", shlex.join(command))
@@ -152,7 +153,7 @@ def start(
         stdin=stdin,
         stdout=stdout,
         stderr=stderr,
-        env=environment(),
+        env=environment(env),
         pass_fds=pass_fds,
         start_new_session=True,
     )

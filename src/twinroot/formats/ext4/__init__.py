@@ -1,7 +1,7 @@
-"""ext4 on disk: just what it takes to fill a filesystem that mke2fs has made, and to read the figures for that.
+"""ext4 on disk: filling a filesystem that mke2fs has made (`volume`), and reading any ext2, ext3 or ext4 (`reader`).
 
 Source of all facts: the kernel's Documentation/filesystems/ext4, fs/ext4/ext4.h and e2fsprogs' lib/ext2fs. All numbers
-on disk are little-endian. Filesystems are of one kind: 4096-byte blocks, 256-byte inodes, `KNOWN` features.
+on disk are little-endian. Filesystems to fill are of one kind: 4096-byte blocks, 256-byte inodes, `KNOWN` features.
 """
 
 BLOCK = 4096
