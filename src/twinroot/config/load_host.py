@@ -17,7 +17,7 @@ from twinroot.config.yaml import parse, read_document
 from twinroot.errors import ConfigError, Problem
 
 # Keys of versions of the peer that are long gone, with the name of its error (host-config spec, section 1.1).
-_OLD_KEYS = {
+OLD_KEYS = {
     "hostConfiguration": (
         "old-style-configuration",
         "this is the form of an old version: what stands below this key must stand at the top level",
@@ -71,7 +71,7 @@ def _old_keys(document: Document) -> list[Problem]:
         return []
     return [
         replace(document.problem_with_key((key,), message), code=code)
-        for key, (code, message) in _OLD_KEYS.items()
+        for key, (code, message) in OLD_KEYS.items()
         if key in document.root.values
     ]
 

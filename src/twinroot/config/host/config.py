@@ -22,13 +22,13 @@ class HostConfig(Section):
         default=None, description="The OS image to deploy. An installation and an A/B update need it."
     )
     storage: Storage = Field(default_factory=Storage, description="Disks, devices on them, file systems.")
-    os: Os = Field(default_factory=Os, description="Configuration of the target OS.")
+    os: Os = Field(default_factory=Os, description="What the OS that is deployed is like.")
     management_os: ManagementOs = Field(
         default_factory=ManagementOs, description="Configuration of the OS that runs the installation."
     )
     scripts: Scripts = Field(default_factory=Scripts, description="Scripts that run while the machine is serviced.")
     health: Health = Field(default_factory=Health, description="Checks that must succeed before an OS is kept.")
-    trident: Trident = Field(default_factory=Trident, description="Settings of the agent itself.")
+    trident: Trident = Field(default_factory=Trident, description="What the agent is told about itself.")
     internal_params: InternalParams = Field(
         default_factory=dict, description="Switches for tests and emergencies; each use is a warning."
     )

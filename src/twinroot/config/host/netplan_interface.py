@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, PlainSerializer, WithJsonSchema
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from twinroot.config.host.scalars import Text
 from twinroot.config.scalars import Between, Flag
@@ -45,6 +47,13 @@ Texts = Annotated[
 ]
 
 
+class _AlsoText:
+    """In an annotation: the schema of an object that may be written as a text too."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [{"type": "string"}, handler(schema)]}
+
+
 class NetplanSection(Section):
     """An object of netplan; its keys have hyphens."""
 
@@ -64,6 +73,7 @@ Address = Annotated[
     dict[Text, AddressOptions],
     BeforeValidator(_address),
     PlainSerializer(_without_empty),
+    _AlsoText(),
 ]
 
 

@@ -32,7 +32,7 @@ def host_name(text: str) -> str:
 
 
 class Selinux(Section):
-    """SELinux."""
+    """Settings of SELinux."""
 
     always_written: ClassVar[frozenset[str]] = frozenset(("mode",))
 

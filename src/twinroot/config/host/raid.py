@@ -28,7 +28,7 @@ class SoftwareRaidArray(Section):
 
 
 class Raid(Section):
-    """Software RAID."""
+    """Arrays of software RAID."""
 
     software: tuple[SoftwareRaidArray, ...] = Field(default=(), description="Arrays.")
     sync_timeout: Annotated[int | None, Between(0, _MAX_SECONDS)] = Field(
