@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, WithJsonSchema
 
-from twinroot.config.host.extensions import Confext, Extension, Sysext
+from twinroot.config.host.extensions import Confext, Sysext
 from twinroot.config.host.files import AdditionalFile
 from twinroot.config.host.kernel_command_line import KernelCommandLine
 from twinroot.config.host.modules import Module
 from twinroot.config.host.netplan import Netplan
 from twinroot.config.host.services import Services
 from twinroot.config.host.users import User
-from twinroot.config.problems import Finding, KeyPath, quoted
+from twinroot.config.problems import quoted
 from twinroot.config.scalars import ScalarError, from_text
 from twinroot.config.section import Section
 
@@ -63,30 +62,3 @@ class Os(Section):
         description="What the firmware starts when all boot entries are lost: `conservative`, the default, for the OS "
         "that is proven to work, `optimistic` for the newest, `disabled` to leave it alone.",
     )
-
-    def check(self) -> Iterator[Finding]:
-        """Names of users, hashes and paths of extensions are unique."""
-        seen: set[str] = set()
-        for index, user in enumerate(self.users):
-            if user.name in seen:
-                message = f"the user {quoted(user.name)} is listed twice"
-                yield Finding(("users", index, "name"), message, code="duplicate-usernames")
-            seen.add(user.name)
-        for key, extensions in (("sysexts", self.sysexts), ("confexts", self.confexts)):
-            yield from _repeated(key, extensions)
-
-
-def _repeated(key: str, extensions: tuple[Extension, ...]) -> Iterator[Finding]:
-    hashes: set[str] = set()
-    paths: set[str] = set()
-    for index, extension in enumerate(extensions):
-        path: KeyPath = (key, index)
-        if extension.sha384 in hashes:
-            message = "an extension with this hash is already listed"
-            yield Finding((*path, "sha384"), message, code="duplicate-extension-image")
-        hashes.add(extension.sha384)
-        if extension.path in paths:
-            message = f"the path {quoted(extension.path or '')} is already used by another extension"
-            yield Finding((*path, "path"), message, code="duplicate-extension-image-path")
-        if extension.path:
-            paths.add(extension.path)
