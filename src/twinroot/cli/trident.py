@@ -10,7 +10,7 @@ from pathlib import Path
 
 from twinroot import __version__
 from twinroot.cli.arguments import Parser
-from twinroot.cli.frame import report_problems, run_command
+from twinroot.cli.frame import Show, report_problems, run_command
 from twinroot.events import Emit
 
 log = logging.getLogger("twinroot.cli")
@@ -19,6 +19,7 @@ FAILED = 2
 """The exit code for any error of a command, a wrong command line among them; 1 is for a failure to log."""
 
 DEFAULT_CONFIG = Path("/etc/trident/config.yaml")
+KINDS = ("status", "configuration", "last-error", "rollback-chain", "rollback-target")
 LEVELS = ("off", "error", "warn", "info", "debug", "trace")
 
 
@@ -47,6 +48,13 @@ def build_parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     _add_global_flags(command, top=False)
     command.set_defaults(run=_run_validate)
+    summary = "print the status of this machine, or a part of it"
+    text = "Print what is known about this machine, as YAML. The status is meant when nothing is named."
+    command = commands.add_parser("get", help=summary, description=text)
+    command.add_argument("kind", nargs="?", choices=KINDS, default="status", help="what to print (default: status)")
+    command.add_argument("-o", "--outfile", type=Path, metavar="FILE", help="write it to a file instead")
+    _add_global_flags(command, top=False)
+    command.set_defaults(run=_run_get)
     return parser
 
 
@@ -68,6 +76,29 @@ def _run_validate(arguments: argparse.Namespace) -> int:
         log.info("Host Configuration is valid: %s", arguments.config)
 
     return run_command(arguments, "Host Configuration is not valid", work, failed=FAILED)
+
+
+def _run_get(arguments: argparse.Namespace) -> int:
+    return run_command(arguments, "the status cannot be read", lambda _emit: _get(arguments), failed=FAILED)
+
+
+def _get(arguments: argparse.Namespace) -> Show | None:
+    from twinroot.agent.agent_config import read_datastore_path
+    from twinroot.agent.datastore import Datastore
+    from twinroot.agent.report import report
+    from twinroot.config.host.normal import to_yaml
+    from twinroot.output.files import check_output, replacing
+
+    if arguments.outfile:
+        check_output(arguments.outfile)
+    with Datastore.open(read_datastore_path()) as datastore:
+        text = to_yaml(report(arguments.kind, datastore.status(), datastore.history()))
+    text = text.removesuffix("...\n")  # the end of a document that is one scalar
+    if not arguments.outfile:
+        return lambda: print(text, end="")
+    with replacing(arguments.outfile) as partial:
+        partial.write_text(text)
+    return None
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """A host configuration in its normal form, as the agents keep and print it (host-config spec, section 1). Pure.
 
-Short forms are written out, sizes with their largest exact suffix, PCRs by name. What is at its default is left out, but
-for what the peer always writes. The text is for readers of YAML 1.2 and 1.1 alike.
+Short forms are written out, sizes with their largest exact suffix, PCRs by name. What is at its default is left out,
+but for what the peer always writes. The text is for readers of YAML 1.2 and 1.1 alike.
 """
 
 from __future__ import annotations
