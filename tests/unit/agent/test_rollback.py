@@ -21,8 +21,8 @@ C = {name: config(name) for name in "0123456789"}
 def history(notes: str) -> list[HostStatus]:
     """Statuses, newest first, from notes in the order of time: what was done, and the number of the configuration.
 
-    `i1` install, `r2` runtime update, `a2` A/B update, `R1` and `A1` rollbacks to, `x2` and `y2` updates that failed and
-    were undone, `s2` an A/B update that was staged and given up.
+    `i1` install, `r2` runtime update, `a2` A/B update, `R1` and `A1` rollbacks to, `x2` and `y2` updates that failed
+    and were undone, `s2` an A/B update that was staged and given up.
     """
     found: list[HostStatus] = []
     now, volume = "0", None

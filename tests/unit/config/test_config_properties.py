@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from twinroot.config.checks import check
+from twinroot.config.checks import Rule, check
 from twinroot.config.decode import decode
 from twinroot.config.image.config import ImageConfig
 from twinroot.config.image.inject_files import InjectFilesConfig
@@ -95,8 +95,8 @@ def problems_of(data: bytes, model: type[Section] = ImageConfig) -> list[Problem
     except ConfigError as error:
         return list(error.problems)
     decoded = decode(document, model)
-    rules = IMAGE_RULES if model is ImageConfig else ()
-    problems = [*decoded.problems, *check(document, decoded, rules)]  # type: ignore[arg-type]
+    rules: tuple[Rule[Any], ...] = IMAGE_RULES if model is ImageConfig else ()
+    problems = [*decoded.problems, *check(document, decoded, rules)]
     lines = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n").split("\n")
     for problem in problems:
         assert str(problem).startswith("f.yaml:")
