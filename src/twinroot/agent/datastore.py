@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 
 from twinroot.agent.errors import ServicingError
-from twinroot.agent.host_status import HostStatus, read_status, write_status
+from twinroot.agent.host_status import COMPATIBLE_VERSION, HostStatus, read_status, write_status
 
 _TABLE = """CREATE TABLE IF NOT EXISTS hoststatus (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -86,14 +86,15 @@ class Datastore:
                 yield read_status(text, self._name(number))
 
     def write(self, status: HostStatus) -> None:
-        """Add a status, unless it is the same as the latest."""
+        """Add a status with our version in it, unless it is the same as the latest."""
         if self._connection is None:
             raise ServicingError("datastore", "the datastore is closed", inner="write-to-closed-datastore")
-        if status == self.status():
+        stamped = status.model_copy(update={"trident_version": COMPATIBLE_VERSION})
+        if stamped == self.status():
             return
         now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
         with _errors(self._path, "write-to-datastore"), self._connection as connection:
-            values = (now, write_status(status))
+            values = (now, write_status(stamped))
             connection.execute("INSERT INTO hoststatus (timestamp, contents) VALUES (?, ?)", values)
 
     def _open(self) -> sqlite3.Connection:

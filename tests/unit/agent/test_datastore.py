@@ -49,6 +49,14 @@ def test_statuses_come_back_newest_first(path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+def test_each_row_has_the_version_of_its_writer(path: Path) -> None:
+    with Datastore.create(path) as store:
+        store.write(DONE.model_copy(update={"trident_version": "0.30.1"}))
+        assert store.status() == DONE
+        store.write(DONE.model_copy(update={"trident_version": None}))
+        assert len(list(store.history())) == 1
+
+
 def test_the_table_is_the_peers(path: Path) -> None:
     Datastore.create(path).close()
     ours = sqlite3.connect(path)
