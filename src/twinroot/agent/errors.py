@@ -16,6 +16,7 @@ CATEGORIES: dict[str, str] = {
     "clean-install-on-provisioned-host": "invalid-input",
     "host-not-provisioned": "invalid-input",
     "image-bad-agent-configuration": "invalid-input",
+    "invalid-rollback-expectation": "invalid-input",
     "missing-os-image": "invalid-input",
     "write-output-file": "invalid-input",
     "ab-update-reboot-check": "servicing",

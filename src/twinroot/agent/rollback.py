@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
@@ -64,6 +64,20 @@ def rollback_chain(history: Iterable[HostStatus]) -> list[RollbackItem]:
         elif earlier.servicing_state is not State.AB_UPDATE_STAGED:
             break
     return found
+
+
+def chosen(chain: Sequence[RollbackItem], kind: Literal["ab", "runtime"] | None) -> RollbackItem | None:
+    """The item to go back to (section 10.2), None when there is none.
+
+    Without a kind it is the newest. A runtime update can be undone when it is that; an A/B update takes the runtime
+    updates after it along, as they were made in the system that is left.
+    """
+    if kind == "ab":
+        return next((item for item in chain if item.kind == "ab"), None)
+    if kind == "runtime" and chain and chain[0].kind != "runtime":
+        message = "the last update was an A/B update, so no runtime update can be undone"
+        raise ServicingError("invalid-rollback-expectation", message, hint="use --ab")
+    return chain[0] if chain else None
 
 
 def _item(kind: Literal["ab", "runtime"], before: HostStatus) -> RollbackItem:

@@ -11,8 +11,9 @@ from twinroot.config.problems import quoted
 from twinroot.errors import Problem
 
 _HIDDEN = "…"
-# Users have a password; the others are netplan's: of 802.1X, and of WireGuard and other tunnels.
-_SECRET_KEYS = frozenset(("password", "client-key-password", "key", "private", "shared"))
+_SECRET_KEYS = frozenset(("password",))
+# Below `netplan` also those of 802.1X, and of WireGuard and other tunnels.
+_NETPLAN_KEYS = _SECRET_KEYS | {"client-key-password", "key", "input", "output", "private", "shared"}
 
 
 def secrets_in(document: Document, harmless: Iterable[str] = ()) -> frozenset[str]:
@@ -20,18 +21,21 @@ def secrets_in(document: Document, harmless: Iterable[str] = ()) -> frozenset[st
 
     A password may be an object with a `value`. `harmless` are words that mean no secret: the types of passwords.
     """
-    found = _secrets(document.root, {"type", "value", *harmless})
+    found = _secrets(document.root, {"type", "value", *harmless}, _SECRET_KEYS)
     return frozenset(text for text in found if text)
 
 
-def _secrets(node: Node, harmless: set[str]) -> set[str]:
+def _secrets(node: Node, harmless: set[str], keys: frozenset[str]) -> set[str]:
     if isinstance(node, Scalar):
         return set()
     if isinstance(node, Items):
-        return set().union(*(_secrets(item, harmless) for item in node.items))
+        return set().union(*(_secrets(item, harmless, keys) for item in node.items))
     found: set[str] = set()
     for key, value in node.values.items():
-        found |= _texts(child(value, "value") or value, harmless) if key in _SECRET_KEYS else _secrets(value, harmless)
+        if key in keys:
+            found |= _texts(child(value, "value") or value, harmless)
+        else:
+            found |= _secrets(value, harmless, _NETPLAN_KEYS if key == "netplan" else keys)
     return found
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 from tests.unit.agent.statuses import config, status
 
 from twinroot.agent.errors import ServicingError
 from twinroot.agent.host_status import HostStatus
-from twinroot.agent.rollback import rollback_chain
+from twinroot.agent.rollback import chosen, rollback_chain
 from twinroot.agent.states import State
 
 S = State
@@ -78,6 +79,31 @@ def test_the_chain(notes: str, expected: list[tuple[str, str, str]]) -> None:
     by_config = {id(value): key for key, value in C.items()}
     found = rollback_chain(history(notes))
     assert [(item.kind, by_config[id(item.spec)], item.ab_active_volume) for item in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("notes", "kind", "expected"),
+    [
+        ("i1", None, None),
+        ("i1", "ab", None),
+        ("i1", "runtime", None),
+        ("i1 r2", None, ("runtime", "1")),
+        ("i1 r2", "runtime", ("runtime", "1")),
+        ("i1 r2", "ab", None),
+        ("i1 a2 r3", None, ("runtime", "2")),
+        ("i1 a2 r3", "ab", ("ab", "1")),
+        ("i1 r2 a3", None, ("ab", "2")),
+    ],
+)
+def test_what_is_chosen(notes: str, kind: Literal["ab", "runtime"] | None, expected: tuple[str, str] | None) -> None:
+    found = chosen(rollback_chain(history(notes)), kind)
+    assert (found and (found.kind, found.spec)) == (expected and (expected[0], C[expected[1]]))
+
+
+def test_what_cannot_be_chosen() -> None:
+    with pytest.raises(ServicingError, match="A/B update") as found:
+        chosen(rollback_chain(history("i1 r2 a3")), "runtime")
+    assert found.value.name == "invalid-rollback-expectation"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -37,7 +38,9 @@ def resolved(value: Any) -> Any:
         return _WORDS[value]
     if _INTEGER.fullmatch(value):
         return int(value)
-    return float(value) if _FLOAT.fullmatch(value) else value
+    if _FLOAT.fullmatch(value) and math.isfinite(float(value)):
+        return float(value)
+    return value
 
 
 def is_set(params: Mapping[str, Any], name: str) -> bool:

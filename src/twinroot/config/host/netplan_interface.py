@@ -9,7 +9,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from twinroot.config.host.scalars import Text
-from twinroot.config.scalars import Between, Flag
+from twinroot.config.scalars import Between, Flag, boolean, from_text
 from twinroot.config.section import Section
 
 _MAX = 2**32 - 1
@@ -35,6 +35,10 @@ def _has_options(options: Any) -> bool:
     return bool(options.model_fields_set)
 
 
+def _flag_or_route(text: str) -> bool | str:
+    return text if text == "route" else boolean(text)
+
+
 def kebab(name: str) -> str:
     """Netplan's spelling of keys."""
     return name.replace("_", "-")
@@ -44,6 +48,13 @@ Texts = Annotated[
     tuple[Text, ...],
     BeforeValidator(one_as_list),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+
+
+FlagOrRoute = Annotated[
+    bool | Literal["route"],
+    from_text(_flag_or_route),
+    WithJsonSchema({"anyOf": [{"type": "boolean"}, {"const": "route"}]}),
 ]
 
 
@@ -81,7 +92,9 @@ class DhcpOverrides(NetplanSection):
     """What to make of the answers of a DHCP server."""
 
     use_dns: Flag | None = Field(default=None, description="Use its name servers.")
-    use_domains: Text | None = Field(default=None, description="Use its search domains: true, false or `route`.")
+    use_domains: FlagOrRoute | None = Field(
+        default=None, description="Use its search domains; `route` for routing only."
+    )
     use_hostname: Flag | None = Field(default=None, description="Use the host name that it gives.")
     use_mtu: Flag | None = Field(default=None, description="Use its MTU.")
     use_ntp: Flag | None = Field(default=None, description="Use its time servers.")

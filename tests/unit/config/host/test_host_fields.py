@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from tests.unit.config.host.texts import HASH
@@ -10,7 +11,8 @@ from tests.unit.config.marked import assert_one_problem, unmarked
 
 from twinroot.cli.frame import problem_text
 from twinroot.config.host.config import HostConfig
-from twinroot.errors import Problem
+from twinroot.config.load_host import load_host_config, parse_host_config
+from twinroot.errors import ConfigError, Problem
 from twinroot.units import GIB, KIB
 
 ProblemsOf = Callable[[str], list[Problem]]
@@ -95,6 +97,8 @@ WRONG: list[tuple[str, str, str]] = [
     (NETPLAN % "ethernets: {a: {dhcp4: «maybe}}", "os.netplan.ethernets.a.dhcp4", "'maybe' is neither true nor false"),
     (NETPLAN % "ethernets: {a: {addresses: [b: {«labl: c}]}}", "os.netplan.ethernets.a.addresses[0].b.labl",
         "unknown key"),
+    (NETPLAN % "ethernets: {a: {dhcp4-overrides: {use-domains: «routes}}}",
+        "os.netplan.ethernets.a.dhcp4-overrides.use-domains", "'routes' is neither true nor false"),
     (NETPLAN % "«etherets: {}", "os.netplan.etherets", "unknown key 'etherets'"),
     (NETPLAN % "vlans: {a: {id: «5000}}", "os.netplan.vlans.a.id", "5000 is out of range"),
     ("scripts: {postConfigure: [{runOn: [«install], content: a}]}", "scripts.postConfigure[0].runOn[0]",
@@ -222,6 +226,23 @@ def test_passwords_of_networks_are_never_shown(problems_of: ProblemsOf) -> None:
         "os.netplan.wifis.w.access-points.net.pasword"
     ]
     assert not any("hunter2" in problem_text(problem) for problem in found)
+
+
+def test_other_lines_are_shown(problems_of: ProblemsOf) -> None:
+    text = OFF + "scripts: {preServicing: [{environmentVariables: {key: a}, conten: a}]}\n"
+    assert {problem.text for problem in problems_of(text)} == {text.splitlines()[1]}
+
+
+def test_an_image_alone_is_for_the_disks_that_there_are(tmp_path: Path) -> None:
+    stored = parse_host_config(STORAGE, "stored.yaml").config
+    path = tmp_path / "host.yaml"
+    path.write_text("image: {url: 'http://a/', sha384: ignored}\nos: {hostname: a}\n")
+    assert load_host_config(path, stored=stored).config.storage == stored.storage
+    with pytest.raises(ConfigError, match="the agent's database"):
+        load_host_config(path)
+    path.write_text("os: {hostname: a}\n")
+    with pytest.raises(ConfigError, match="the agent's database"):
+        load_host_config(path, stored=stored)
 
 
 def test_a_broken_required_key_at_the_second_level_hides_nothing_else(problems_of: ProblemsOf) -> None:

@@ -66,6 +66,26 @@ def test_texts_stay_texts_for_every_reader(text: str) -> None:
         assert written == f"value: '{text}'\n"
 
 
+def test_values_of_free_form(config_of: ConfigOf) -> None:
+    text = "trident: {disable: true}\ninternalParams: {a: true, b: 5, c: 1.5, d: 1e999, e: [f, {g: 'False'}], h: 0x1}\n"
+    found = normal(config_of(text))["internalParams"]
+    assert found == {"a": True, "b": 5, "c": 1.5, "d": "1e999", "e": ["f", {"g": False}], "h": "0x1"}
+
+
+def test_values_of_netplan(config_of: ConfigOf) -> None:
+    text = (
+        "trident: {disable: true}\nos: {netplan: {version: 2, ethernets: {a: {dhcp4: no, mtu: 1500, link-local: [], "
+        "dhcp4-overrides: {use-domains: route}, dhcp6-overrides: {use-domains: yes}}}}}\n"
+    )
+    assert normal(config_of(text))["os"]["netplan"]["ethernets"]["a"] == {
+        "dhcp4": False,
+        "dhcp4-overrides": {"use-domains": "route"},
+        "dhcp6-overrides": {"use-domains": True},
+        "link-local": [],
+        "mtu": 1500,
+    }
+
+
 def test_the_defaults_of_the_whole_are_nothing() -> None:
     assert normal(HostConfig()) == {}
 
