@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from posixpath import normpath
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from twinroot.config.host.scalars import DeviceId, MountPath
 from twinroot.config.problems import Finding, one_of
@@ -72,10 +72,13 @@ class Filesystem(Section):
         "`override` for yes, `block` for no.",
     )
 
-    @property
-    def full_type(self) -> str | None:
-        """The type with its default; None for what the image decides."""
-        return self.type or _DEFAULT_TYPES.get(self.source)
+    @model_validator(mode="before")
+    @classmethod
+    def _with_type(cls, data: Any) -> Any:
+        """Write the default out: two configurations that differ in nothing else are the same."""
+        if isinstance(data, dict) and data.get("type") is None and data.get("source") in _DEFAULT_TYPES:
+            return data | {"type": _DEFAULT_TYPES[data["source"]]}
+        return data
 
     @property
     def is_esp(self) -> bool:
@@ -87,7 +90,7 @@ class Filesystem(Section):
     @property
     def needs_device(self) -> bool:
         """Whether it is on a device."""
-        return self.full_type not in _WITHOUT_DEVICE
+        return self.type not in _WITHOUT_DEVICE
 
     @property
     def has_content(self) -> bool:
@@ -110,10 +113,10 @@ class Filesystem(Section):
             message = "a file system needs a 'deviceId'"
             yield Finding((), message, code="filesystem-missing-block-device-id")
         if not self.needs_device and self.device_id is not None:
-            message = f"a file system of type {self.full_type} is on no device"
+            message = f"a file system of type {self.type} is on no device"
             yield Finding(("deviceId",), message, "remove deviceId", code="filesystem-unexpected-block-device-id")
         if not self.needs_device and self.mount_point is None:
-            message = f"a file system of type {self.full_type} needs a 'mountPoint'"
+            message = f"a file system of type {self.type} needs a 'mountPoint'"
             yield Finding((), message, code="filesystem-missing-mount-point")
         if self.override_esp_mount == "override" and self.mount_point is None:
             message = "the EFI system partition needs a 'mountPoint'"

@@ -31,7 +31,7 @@ NOT_BUILT = (
     Pattern("os.modules"),
     Pattern("os.services.enable"),
     Pattern("os.services.disable"),
-    Pattern("os.kernelCommandLine"),
+    Pattern("os.kernelCommandLine.extraCommandLine"),
     Pattern("os.sysexts"),
     Pattern("os.confexts"),
     Pattern("managementOs.netplan"),

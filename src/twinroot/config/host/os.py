@@ -54,7 +54,9 @@ class Os(Section):
     ) = Field(default=None, description="Host name. Without it an A/B update keeps the current one.")
     modules: tuple[Module, ...] = Field(default=(), description="Kernel modules.")
     services: Services = Field(default_factory=Services, description="systemd units.")
-    kernel_command_line: KernelCommandLine | None = Field(default=None, description="Kernel command line.")
+    kernel_command_line: KernelCommandLine = Field(
+        default_factory=lambda: KernelCommandLine(extra_command_line=()), description="Kernel command line."
+    )
     sysexts: tuple[Sysext, ...] = Field(default=(), description="System extension images.")
     confexts: tuple[Confext, ...] = Field(default=(), description="Configuration extension images.")
     uefi_fallback: Literal["conservative", "optimistic", "disabled"] = Field(

@@ -64,7 +64,9 @@ class User(Section):
     always_written: ClassVar[frozenset[str]] = frozenset(("name",))
 
     name: AccountName = Field(description="Name of the user.")
-    password: Password | None = Field(default=None, description="Password. The default is `locked`.")
+    password: Password = Field(
+        default_factory=lambda: Password(type="locked"), description="Password. The default is `locked`."
+    )
     uid: Annotated[int | None, Between(0, _MAX_ID)] = Field(default=None, description="User id. Only for a new user.")
     primary_group: AccountName | None = Field(default=None, description="Primary group; it must exist.")
     secondary_groups: tuple[AccountName, ...] = Field(

@@ -66,6 +66,32 @@ def test_texts_stay_texts_for_every_reader(text: str) -> None:
         assert written == f"value: '{text}'\n"
 
 
+@pytest.mark.parametrize(
+    ("short", "long"),
+    [
+        ("source: new, mountPoint: /x", "source: new, type: ext4, mountPoint: {path: /x, options: defaults}"),
+        ("source: new, type: ~, mountPoint: /x", "source: new, type: ext4, mountPoint: /x"),
+        ("mountPoint: /x", "source: image, overrideEspMount: use-default, mountPoint: /x"),
+    ],
+)
+def test_defaults_written_out_are_the_same_filesystem(config_of: ConfigOf, short: str, long: str) -> None:
+    texts = [SMALL + f"    - {{deviceId: other, {keys}}}\n" for keys in (short, long)]
+    assert config_of(texts[0]) == config_of(texts[1])
+
+
+@pytest.mark.parametrize(
+    ("short", "long"),
+    [
+        ("users: [{name: a}]", "users: [{name: a, password: {type: locked}, sshMode: block}]"),
+        ("hostname: a", "hostname: a, kernelCommandLine: {extraCommandLine: []}, services: {}, selinux: {mode: ~}"),
+        ("modules: [{name: a}]", "modules: [{name: a, loadMode: inherit, options: {}}]"),
+    ],
+)
+def test_defaults_written_out_are_the_same_os(config_of: ConfigOf, short: str, long: str) -> None:
+    off = "trident: {disable: true}\n"
+    assert config_of(f"{off}os: {{{short}}}") == config_of(f"{off}os: {{{long}}}")
+
+
 def test_values_of_free_form(config_of: ConfigOf) -> None:
     text = "trident: {disable: true}\ninternalParams: {a: true, b: 5, c: 1.5, d: 1e999, e: [f, {g: 'False'}], h: 0x1}\n"
     found = normal(config_of(text))["internalParams"]

@@ -18,7 +18,8 @@ IN_FULL = {
     "image", "storage.disks", "storage.disks[2].adoptedPartitions", "storage.encryption", "storage.raid.software",
     "storage.abUpdate", "storage.filesystems", "storage.verity", "storage.swap", "os.netplan", "os.selinux.mode",
     "os.users", "os.additionalFiles", "os.hostname", "os.modules", "os.services.enable", "os.services.disable",
-    "os.kernelCommandLine", "os.sysexts", "managementOs.users", "scripts.preServicing", "scripts.postConfigure",
+    "os.kernelCommandLine.extraCommandLine", "os.sysexts", "managementOs.users", "scripts.preServicing",
+        "scripts.postConfigure",
     "health.checks", "internalParams",
 }  # fmt: skip
 
