@@ -18,7 +18,7 @@ def load(text: str) -> None:
     try:
         loaded = parse_host_config(text, "f.yaml")
     except ConfigError as error:
-        lines = text.split("\n")
+        lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
         for problem in error.problems:
             assert str(problem).startswith("f.yaml:")
             assert not problem.line or 1 <= problem.column <= len(lines[problem.line - 1]) + 1
