@@ -14,31 +14,33 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from textwrap import wrap
 
-from docs.generate_config import config_pages
+from docs.generate_config import config_pages, host_pages
 from docs.pages import NOTE, cell
 
-from twinroot.cli import imagecustomizer, main
+from twinroot.cli import imagecustomizer, main, trident
 
 DOCS = Path(__file__).resolve().parent
 _COMMANDS_HEAD = """# Command line
 
-Both commands write results to standard output, and messages to standard error. Global flags may stand before or after
+All commands write results to standard output, and messages to standard error. Global flags may stand before or after
 the sub-command. Flags are never abbreviated. Exit codes and log formats: [exit codes and logs](exit-codes-and-logs.md).
 """
 
 
 def documents() -> dict[Path, str]:
     """Every generated page with its text."""
+    examples = DOCS / "config-examples"
     return {
         DOCS / "reference/command-line.md": command_line(),
-        **{DOCS / "reference/config" / name: text for name, text in config_pages(DOCS / "config-examples").items()},
+        **{DOCS / "reference/config" / name: text for name, text in config_pages(examples).items()},
+        **{DOCS / "reference/host-config" / name: text for name, text in host_pages(examples).items()},
     }
 
 
 def command_line() -> str:
-    """The page about `twinroot` and `imagecustomizer`."""
+    """The page about `twinroot`, `imagecustomizer` and `trident`."""
     parts = [NOTE, _COMMANDS_HEAD]
-    for parser in (main.build_parser(), imagecustomizer.build_parser()):
+    for parser in (main.build_parser(), imagecustomizer.build_parser(), trident.build_parser()):
         parts.append(f"\n## {parser.prog}\n\n{parser.description}\n")
         if parser.epilog:
             parts.append(f"\n{parser.epilog}\n")

@@ -14,6 +14,7 @@ from typing import Any
 
 from docs.pages import NOTE, cell
 
+from twinroot.config.host.not_built import NOT_BUILT as HOST_NOT_BUILT
 from twinroot.config.image.not_built import NOT_BUILT
 from twinroot.config.image.preview_rules import GATES
 from twinroot.config.schema import schema
@@ -53,6 +54,37 @@ These need a name in `previewFeatures` of the same file, as in Image Customizer:
 """
 
 
+_HOST_INDEX_HEAD = """# Host configuration
+
+What a host configuration may hold, key by key. It says what a machine shall be like; the agent `trident` makes it so.
+`[]` in a key path stands for each item of a list, `*` for each name in a map.
+
+Every mistake is reported at once, with file, line and column: `trident validate FILE` or `twinroot config check FILE`.
+What lies upon what is checked too: ids that exist and are used once, kinds, sizes and types of partitions, mount
+points.
+
+- **Sizes** are bytes, or digits and one of `K`, `M`, `G`, `T` (powers of 1024).
+- **Text** may be written with or without quotes.
+- **A key without value** (`key:`) is as if it were not there, or an empty list where one is required.
+
+A schema for editors: `twinroot config schema --language host`.
+"""
+_HOST_NOT_BUILT_HEAD = """
+## Not built yet
+
+A configuration with these keys or values is checked in full, and servicing a machine with it ends with an error that
+names them; nothing is ignored silently.
+
+"""
+_NETPLAN_HEAD = """
+What stands below `network:` in a file of netplan 2, for systemd-networkd. Keys that all kinds of interfaces have are
+described at each of them, and objects that stand in several places at the first one.
+"""
+_TRIDENT_HEAD = """
+Settings of the agent itself.
+"""
+
+
 @dataclass(frozen=True)
 class Page:
     """A page: its file, title, language, the objects it is about, and the names of its examples."""
@@ -62,6 +94,7 @@ class Page:
     objects: tuple[str, ...]
     examples: tuple[str, ...]
     language: str = "image"
+    head: str = ""
 
 
 PAGES = (
@@ -83,35 +116,65 @@ PAGES = (
 )
 
 
+HOST_PAGES = (
+    Page("image.md", "The image", ("image",), ("host-ab",), "host"),
+    Page("storage.md", "Disks and file systems", ("storage",), ("host-devices", "host-verity"), "host"),
+    Page("os.md", "The operating system", ("os", "managementOs"), ("host-os",), "host"),
+    Page("netplan.md", "The network", ("os.netplan",), ("host-os",), "host", _NETPLAN_HEAD),
+    Page("scripts.md", "Scripts and health checks", ("scripts", "health"), ("host-scripts",), "host"),
+    Page("trident.md", "The agent", ("trident",), (), "host", _TRIDENT_HEAD),
+)
+
+
+def host_pages(examples: Path) -> dict[str, str]:
+    """Every page about host configurations by its file name."""
+    host = schema("host")
+    canonical = dict(_first_paths("", host, host))
+    index = [
+        NOTE,
+        _HOST_INDEX_HEAD,
+        "\n",
+        *_table("", host, host, "README.md", HOST_PAGES, canonical),
+        _HOST_NOT_BUILT_HEAD,
+    ]
+    index += [f"- `{pattern.path}`{_values(pattern.values)}\n" for pattern in HOST_NOT_BUILT]
+    pages = {page.name: _page(page, HOST_PAGES, examples, canonical) for page in HOST_PAGES}
+    return {"README.md": "".join(index)} | pages
+
+
 def config_pages(examples: Path) -> dict[str, str]:
     """Every page by its file name; `examples` is the directory of the examples."""
     image = schema("image")
-    index = [NOTE, _INDEX_HEAD, "\n", *_table("", image, image, "README.md", PAGES)]
+    index = [NOTE, _INDEX_HEAD, "\n", *_table("", image, image, "README.md", PAGES, {})]
     index += ["\nOther files:\n\n"]
     index += [f"- [{page.title}]({page.name})\n" for page in PAGES if page.language != "image"]
     index += [_GATES_HEAD, *(f"| `{pattern.path}`{_values(pattern.values)} | `{name}` |\n" for name, pattern in GATES)]
     index += ["| `baseConfigs` | `base-configs` |\n", _NOT_BUILT_HEAD]
     index += [f"- `{pattern.path}`{_values(pattern.values)}\n" for pattern in NOT_BUILT]
-    return {"README.md": "".join(index)} | {page.name: _page(page, examples) for page in PAGES}
+    pages = {page.name: _page(page, PAGES if page.language == "image" else (page,), examples, {}) for page in PAGES}
+    return {"README.md": "".join(index)} | pages
 
 
 def _values(values: tuple[str, ...]) -> str:
     return ": " + ", ".join(f"`{value}`" for value in values) if values else ""
 
 
-def _page(page: Page, examples: Path) -> str:
+def _page(page: Page, pages: tuple[Page, ...], examples: Path, canonical: Mapping[str, str]) -> str:
+    """`canonical`: where an object that stands in several places is described; empty for everywhere."""
     whole = schema(page.language)
-    parts = [NOTE, f"# {page.title}\n"]
-    parts.append("\nFor example:\n")
+    parts = [NOTE, f"# {page.title}\n", page.head]
+    parts.append("\nFor example:\n" if page.examples else "")
     for name in page.examples:
         parts.append(f"\n```yaml\n{(examples / f'{name}.yaml').read_text()}```\n")
-    pages = PAGES if page.language == "image" else (page,)
     for path in page.objects:
-        for below, found in _objects(path, _at(whole, path), whole):
+        for below, found in _objects(path, _at(whole, path), whole, canonical):
             if below == path or _home(below, pages) == page.name:
                 if below:
                     parts.append(f"\n## `{below}`\n")
-                parts += [f"\n{found.get('description', '')}\n\n", *_table(below, found, whole, page.name, pages)]
+                parts += [
+                    f"\n{found.get('description', '')}\n\n",
+                    *_table(below, found, whole, page.name, pages, canonical),
+                ]
     return "".join(parts)
 
 
@@ -123,16 +186,43 @@ def _at(whole: Schema, path: str) -> Schema:
     return found
 
 
-def _objects(path: str, found: Schema, whole: Schema) -> Iterator[tuple[str, Schema]]:
-    """An object and all objects below it, by key path."""
+def _objects(path: str, found: Schema, whole: Schema, canonical: Mapping[str, str]) -> Iterator[tuple[str, Schema]]:
+    """An object and all objects below it, by key path. What is described elsewhere is left out."""
     yield path, found
     for key, entry in found.get("properties", {}).items():
         below, suffix = _item(entry, whole)
-        if "properties" in below:
-            yield from _objects(f"{path}.{key}{suffix}".lstrip("."), below, whole)
+        target = f"{path}.{key}{suffix}".lstrip(".")
+        if "properties" in below and canonical.get(_reference(entry), target) == target:
+            yield from _objects(target, below, whole, canonical)
 
 
-def _table(path: str, found: Schema, whole: Schema, here: str, pages: tuple[Page, ...]) -> Iterator[str]:
+def _first_paths(path: str, found: Schema, whole: Schema) -> Iterator[tuple[str, str]]:
+    """The key path at which each object that has a name of its own in the schema stands first."""
+    seen: set[str] = set()
+    left = [(path, found)]
+    while left:
+        here, current = left.pop(0)
+        for key, entry in current.get("properties", {}).items():
+            below, suffix = _item(entry, whole)
+            name = _reference(entry)
+            if name and name not in seen and "properties" in below:
+                seen.add(name)
+                target = f"{here}.{key}{suffix}".lstrip(".")
+                yield name, target
+                left.append((target, below))
+
+
+def _reference(entry: Schema) -> str:
+    """The name in the schema of the object that a value, or each item of it, is; empty for none."""
+    if "$ref" in entry:
+        return str(entry["$ref"])
+    parts = [*entry.get("anyOf", ()), *(entry[key] for key in ("items", "additionalProperties") if key in entry)]
+    return next((name for part in parts if isinstance(part, dict) and (name := _reference(part))), "")
+
+
+def _table(
+    path: str, found: Schema, whole: Schema, here: str, pages: tuple[Page, ...], canonical: Mapping[str, str]
+) -> Iterator[str]:
     """The keys of an object as a table."""
     required = found.get("required", ())
     yield "| key | value | meaning |\n|---|---|---|\n"
@@ -141,11 +231,13 @@ def _table(path: str, found: Schema, whole: Schema, here: str, pages: tuple[Page
         name = f"`{key}`"
         if "properties" in below:
             target = f"{path}.{key}{suffix}".lstrip(".")
+            target = canonical.get(_reference(entry), target)
             home = _home(target, pages)
             name = f"[{name}]({'' if home == here else home}#{_anchor(target)})"
         kind = _kind(below) + (", required" if key in required else "")
         kind = f"list of {kind}" if suffix and "properties" not in below else kind
-        kind = f"list of {kind}s" if suffix and "properties" in below else kind
+        if suffix and "properties" in below:
+            kind = f"objects by name{', required' * (key in required)}" if suffix.endswith(".*") else f"list of {kind}s"
         yield f"| {name} | {cell(kind)} | {cell(entry.get('description', ''))} |\n"
 
 
@@ -160,9 +252,14 @@ def _anchor(path: str) -> str:
 
 
 def _item(entry: Schema, whole: Schema) -> tuple[Schema, str]:
-    """What says most about a value, or about each item of a list, and `[]` for a list."""
+    """What says most about a value, or about each item of a list or map, and `[]` for a list, `.*` for a map."""
     found = _resolve(entry, whole)
-    return (_resolve(found["items"], whole), "[]") if found.get("type") == "array" else (found, "")
+    if found.get("type") == "array":
+        below, suffix = _item(found["items"], whole)
+        return below, f"[]{suffix}"
+    if "$ref" in _map_of(found):
+        return _resolve(_map_of(found), whole), ".*"
+    return found, ""
 
 
 def _resolve(entry: Schema, whole: Schema) -> Schema:
@@ -170,8 +267,14 @@ def _resolve(entry: Schema, whole: Schema) -> Schema:
     if "$ref" in entry:
         return _resolve(whole["$defs"][entry["$ref"].rpartition("/")[2]], whole)
     options = [_resolve(option, whole) for option in entry.get("anyOf", ()) if option.get("type") != "null"]
-    objects = [option for option in options if "properties" in option]
+    objects = [option for option in options if "properties" in option or "$ref" in _map_of(option)]
     return (objects or options or [entry])[0]
+
+
+def _map_of(entry: Schema) -> Schema:
+    """What a map holds; nothing for what is no map."""
+    inner = entry.get("additionalProperties")
+    return inner if isinstance(inner, dict) else {}
 
 
 def _kind(entry: Schema) -> str:

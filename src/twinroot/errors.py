@@ -44,7 +44,8 @@ class InputError(TwinrootError):
 class Problem:
     """One mistake in a configuration file. `line` and `column` count from 1; 0 means the whole file.
 
-    `text` is the source line, where it is known, for showing the place on a terminal.
+    `text` is the source line, where it is known, for showing the place on a terminal. `code` is the name that the peer
+    has for the error.
     """
 
     file: str
@@ -54,6 +55,7 @@ class Problem:
     message: str
     hint: str | None = None
     text: str | None = None
+    code: str | None = None
 
     @property
     def where(self) -> str:

@@ -12,6 +12,7 @@ from docs.generate import documents
 from twinroot.config.decode import decode
 from twinroot.config.image.file import read_file
 from twinroot.config.image.packages import PackageList
+from twinroot.config.load_host import load_host_config
 from twinroot.config.load_inject_files import load_inject_files
 from twinroot.config.yaml import read_document
 
@@ -21,7 +22,18 @@ _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _YAML = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _HERE_DOCUMENT = re.compile(r"<< 'EOF' > \S+\n(.*?)^EOF$", re.MULTILINE | re.DOTALL)
-_TOP_LEVEL = ("input:", "storage:", "os:", "output:", "iso:", "scripts:", "previewFeatures:", "# yaml-language-server:")
+_TOP_LEVEL = (
+    "input:",
+    "storage:",
+    "os:",
+    "output:",
+    "iso:",
+    "scripts:",
+    "previewFeatures:",
+    "# yaml-language-server:",
+    "image:",
+    "trident:",
+)
 EXAMPLES = ROOT / "docs/config-examples"
 
 
@@ -65,7 +77,9 @@ def complete_configurations() -> list[tuple[str, str]]:
 def test_configurations_are_accepted(page: str, text: str, tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     config.write_text(text)
-    if "injectFiles:" in text:
+    if "host-config" in page:
+        assert load_host_config(config).warnings == ()
+    elif "injectFiles:" in text:
         assert load_inject_files(config).config.inject_files
     else:
         assert read_file(config)[1] == []

@@ -13,7 +13,7 @@ from twinroot.cli.frame import Show, print_json, run_command
 if TYPE_CHECKING:
     from twinroot.config.document import Document
 
-LANGUAGES = ("image", "inject-files", "package-list")
+LANGUAGES = ("image", "host", "inject-files", "package-list")
 
 
 def add_commands(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,7 @@ import json
 import logging
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import FrameType
 
 from twinroot.cli.logs import set_up
@@ -26,8 +26,10 @@ class Terminated(KeyboardInterrupt):
 Show = Callable[[], None]
 
 
-def run_command(arguments: argparse.Namespace, failure: str, work: Callable[[Emit], Show | None]) -> int:
-    """Run a command's work; returns the exit code. `failure` begins the final line of a run that failed.
+def run_command(
+    arguments: argparse.Namespace, failure: str, work: Callable[[Emit], Show | None], *, failed: int = 1
+) -> int:
+    """Run a command's work; returns the exit code, 0 or `failed`. `failure` begins the final line of a run that failed.
 
     A command with a result to print returns the function that prints it, which runs when no progress is shown any more.
     """
@@ -40,34 +42,39 @@ def run_command(arguments: argparse.Namespace, failure: str, work: Callable[[Emi
     except TwinrootError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    return 0 if _succeeds(arguments.log_format, failure, work) else failed
+
+
+def _succeeds(log_format: str, failure: str, work: Callable[[Emit], Show | None]) -> bool:
+    """Do the work and tell any error."""
     try:
-        with watching(arguments.log_format) as emit:
+        with watching(log_format) as emit:
             show = work(emit)
         if show:
             show()
             sys.stdout.flush()
     except ConfigError as error:
-        _report_problems(error, failure, arguments.log_format)
-        return 1
+        _report_problems(error, failure, log_format)
+        return False
     except TwinrootError as error:
         log.critical("%s: %s", failure, error)
-        return 1
+        return False
     except KeyboardInterrupt as stop:
         for number in ENDING:
             # Python gives its own handlers up before it ends.
             signal.signal(number, signal.SIG_IGN)
         log.critical("%s: %s", failure, "terminated" if isinstance(stop, Terminated) else "interrupted")
-        return 1
+        return False
     except BrokenPipeError:
         # Whoever read our output has enough of it.
         sys.stderr.close()
-        return 1
+        return False
     except OSError as error:
         # A file that cannot be read or written where nobody expected it: the machine's fault, not a defect.
         where = f"{error.filename}: " if error.filename else ""
         log.critical("%s: %s%s", failure, where, error.strerror or error)
-        return 1
-    return 0
+        return False
+    return True
 
 
 def _end(number: int, _frame: FrameType | None) -> None:
@@ -78,20 +85,25 @@ def _end(number: int, _frame: FrameType | None) -> None:
 
 
 def _report_problems(error: ConfigError, failure: str, log_format: str) -> None:
-    if log_format == "json":
-        for problem in error.problems:
-            log.error("%s", problem, extra={"fields": {"problem": problem_record(problem)}})
-    else:
-        for problem in error.problems:
-            log.error("%s", problem_text(problem))
+    report_problems(error.problems, logging.ERROR, log_format)
     count = len(error.problems)
     log.critical("%s: the configuration has %d problem%s", failure, count, "" if count == 1 else "s")
 
 
+def report_problems(problems: Iterable[Problem], level: int, log_format: str) -> None:
+    """Log each problem at a level."""
+    for problem in problems:
+        if log_format == "json":
+            log.log(level, "%s", problem, extra={"fields": {"problem": problem_record(problem)}})
+        else:
+            log.log(level, "%s", problem_text(problem))
+
+
 def problem_record(problem: Problem) -> dict[str, object]:
-    """A problem as a JSON object."""
+    """A problem as a JSON object; `code` only where the peer has a name for the error."""
     fields = {"file": problem.file, "line": problem.line, "column": problem.column, "key": problem.key}
-    return {**fields, "message": problem.message, "hint": problem.hint}
+    code = {"code": problem.code} if problem.code else {}
+    return {**fields, "message": problem.message, "hint": problem.hint, **code}
 
 
 def problem_text(problem: Problem) -> str:

@@ -16,6 +16,7 @@ from typing import TextIO
 from twinroot.errors import InputError
 
 _LEVELS = {
+    "off": logging.CRITICAL + 1,
     "panic": logging.CRITICAL,
     "fatal": logging.CRITICAL,
     "error": logging.ERROR,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from twinroot.cli.arguments import add_global_flags, split_list
-from twinroot.cli.frame import Show, run_command
+from twinroot.cli.frame import Show, report_problems, run_command
 from twinroot.errors import ConfigError, InputError, Problem
 from twinroot.events import Emit
 
@@ -25,14 +25,20 @@ def add_compatible_flags(parser: argparse.ArgumentParser) -> None:
     """The flags of `imagecustomizer validate-config` (image config spec §11.6)."""
     parser.add_argument("--config-file", type=Path, required=True, metavar="FILE", help="the image configuration")
     _add_resource_flags(parser)
+    parser.set_defaults(language="image")
     add_global_flags(parser, top=False)
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """The flags of `twinroot config check`."""
     parser.add_argument(
-        "files", type=Path, nargs="+", metavar="FILE", help="an image configuration, or one of inject-files"
-    )
+        "files", type=Path, nargs="+", metavar="FILE",
+        help="an image configuration, a host configuration, or one of inject-files",
+    )  # fmt: skip
+    parser.add_argument(
+        "--language", choices=("image", "host", "inject-files"),
+        help="what the files are (default: what their keys are of)",
+    )  # fmt: skip
     _add_resource_flags(parser)
     add_global_flags(parser, top=False)
 
@@ -71,7 +77,7 @@ def _validate(files: Iterable[Path], arguments: argparse.Namespace) -> None:
     problems: list[Problem] = []
     for file in files:
         try:
-            problems += _problems(file, resources)
+            problems += _problems(file, resources, arguments)
         except ConfigError as error:
             problems += error.problems
     if problems:
@@ -89,14 +95,20 @@ def _resources(arguments: argparse.Namespace) -> frozenset[str]:
     return found | {"files", "oci"} if "all" in found else found
 
 
-def _problems(file: Path, resources: frozenset[str]) -> list[Problem]:
+def _problems(file: Path, resources: frozenset[str], arguments: argparse.Namespace) -> list[Problem]:
+    from twinroot.config.languages import language_of
     from twinroot.config.load import load_image_config
-    from twinroot.config.load_inject_files import is_inject_files, load_inject_files
+    from twinroot.config.load_host import load_host_config
+    from twinroot.config.load_inject_files import load_inject_files
     from twinroot.config.resources import resource_problems
     from twinroot.config.yaml import read_document
 
-    if is_inject_files(read_document(file)):
+    language = arguments.language or language_of(read_document(file))
+    if language == "inject-files":
         load_inject_files(file)
+        return []
+    if language == "host":
+        report_problems(load_host_config(file).warnings, logging.WARNING, arguments.log_format)
         return []
     loaded = load_image_config(file)
     problems = resource_problems(loaded, input_and_output=True) if "files" in resources else []

@@ -6,7 +6,7 @@ What concerns one object is in its `check`; what concerns several is a `Rule` ab
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Generic, TypeVar
 
@@ -14,6 +14,7 @@ from twinroot.config.decode import MAX_PROBLEMS, Decoded, second_level
 from twinroot.config.document import Document
 from twinroot.config.problems import Finding, KeyPath
 from twinroot.config.section import Section
+from twinroot.config.shape import sections_in
 from twinroot.errors import Problem
 
 M = TypeVar("M", bound=Section)
@@ -40,23 +41,18 @@ def check(document: Document, decoded: Decoded[M], rules: Iterable[Rule[M]]) -> 
 
 def at_place(document: Document, finding: Finding) -> Problem:
     """A finding as a problem with its place."""
-    return document.problem(finding.path, finding.message, finding.hint, at=finding.at)
+    problem = document.problem(finding.path, finding.message, finding.hint, at=finding.at)
+    return replace(problem, code=finding.code)
 
 
 def _findings(section: Section, path: KeyPath) -> Iterator[Finding]:
     """What an object and all objects in it find in themselves, by paths from the top."""
     for finding in section.check():
         at = None if finding.at is None else (*path, *finding.at)
-        yield Finding((*path, *finding.path), finding.message, finding.hint, at)
+        yield replace(finding, path=(*path, *finding.path), at=at)
     for name, field in type(section).model_fields.items():
-        value = getattr(section, name)
-        here = (*path, field.alias or name)
-        if isinstance(value, Section):
-            yield from _findings(value, here)
-        elif isinstance(value, tuple):
-            for index, item in enumerate(value):
-                if isinstance(item, Section):
-                    yield from _findings(item, (*here, index))
+        for step, below in sections_in(getattr(section, name)):
+            yield from _findings(below, (*path, field.alias or name, *step))
 
 
 def _rule_findings(rule: Rule[M], decoded: Decoded[M]) -> Iterable[Finding]:

@@ -7,17 +7,17 @@ that do not read a broken field can still be checked (`checks`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
-from twinroot.config.document import Document, Items, child, plain
+from twinroot.config.document import Document, Items, Mapping, Node, child, plain
 from twinroot.config.explain import Explainer
 from twinroot.config.problems import KeyPath
 from twinroot.config.section import Section
-from twinroot.config.shape import inner_model, is_list
+from twinroot.config.shape import depth_of, inner_model
 from twinroot.errors import Problem
 
 M = TypeVar("M", bound=Section)
@@ -75,9 +75,20 @@ def _validate(model_type: type[M], data: object) -> M:
 
 
 def _rest(model_type: type[M], data: object) -> M | None:
+    """A model of what is left of the data.
+
+    An object that lacks a required key after a broken one was taken out (`image.url`) goes as a whole.
+    """
+    if not isinstance(data, dict):
+        return None
     try:
-        return _validate(model_type, data) if isinstance(data, dict) else None
-    except ValidationError:  # a required field at the first or second level; no language of ours has one
+        return _validate(model_type, data)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False, include_input=False):
+            data.pop(str(detail["loc"][0]) if detail["loc"] else "", None)
+    try:
+        return _validate(model_type, data)
+    except ValidationError:  # a required field at the first level; no language of ours has one
         return None
 
 
@@ -105,11 +116,24 @@ def _whole_sections(
         below = inner_model(field.annotation) if found else None
         if found is None or below is None or not issubclass(below, Section):
             continue
-        if is_list(field.annotation):
-            for index in range(len(found.items) if isinstance(found, Items) else 0):
-                yield from _whole_sections(below, document, (*path, key, index), broken)
-        else:
-            yield from _whole_sections(below, document, (*path, key), broken)
+        for steps in _steps(found, depth_of(field.annotation)):
+            yield from _whole_sections(below, document, (*path, key, *steps), broken)
+
+
+def _steps(node: Node, depth: int) -> Iterator[KeyPath]:
+    """The paths from a node to what lies `depth` lists or maps below it."""
+    if not depth:
+        yield ()
+        return
+    keys: Iterable[str | int] = ()
+    if isinstance(node, Items):
+        keys = range(len(node.items))
+    elif isinstance(node, Mapping):
+        keys = node.values
+    for key in keys:
+        below = child(node, key)
+        if below:
+            yield from ((key, *rest) for rest in _steps(below, depth - 1))
 
 
 def _remove(data: Any, path: KeyPath) -> None:

@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 from twinroot.config.document import Document, Items, Mapping, Node, Scalar
 from twinroot.config.problems import KeyPath, nearest, one_of, quoted, show_path
 from twinroot.config.scalars import ScalarError
-from twinroot.config.shape import fields_at, paths_of
+from twinroot.config.shape import ANY_NAME, fields_at, paths_of
 from twinroot.errors import Problem
 
 _MAX_HOMES = 4  # a key that is right in more places is no clue
@@ -75,7 +75,7 @@ class Explainer:
         """The objects, by key path, in which a key would be right."""
         for path in paths_of(self._model_type):
             if path[-1] == key:
-                yield show_path(path[:-1]).replace("[0]", "[]") or "the top level"
+                yield show_path(path[:-1]).replace("[0]", "[]").replace(f"'{ANY_NAME}'", ANY_NAME) or "the top level"
 
 
 def _not_allowed(node: Node, known: list[str]) -> tuple[str, str | None]:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from twinroot.config.checks import Rule, check
 from twinroot.config.decode import decode
-from twinroot.config.document import Document, Mapping
 from twinroot.config.image.inject_files import InjectFilesConfig
 from twinroot.config.image.preview_rules import needs
 from twinroot.config.problems import Finding
@@ -35,11 +34,6 @@ def preview_feature(config: InjectFilesConfig) -> Iterator[Finding]:
 
 
 RULES = (Rule((("previewFeatures",),), preview_feature),)
-
-
-def is_inject_files(document: Document) -> bool:
-    """Whether a document is of this language, and not an image configuration."""
-    return isinstance(document.root, Mapping) and "injectFiles" in document.root.values
 
 
 def load_inject_files(path: Path) -> LoadedInjectFiles:

@@ -19,12 +19,16 @@ _MAX_GUESSED = 64  # comparing is quadratic in the length of the word
 
 @dataclass(frozen=True)
 class Finding:
-    """Something wrong with the value at `path`; `at` is another path to point at, for what is missing."""
+    """Something wrong with the value at `path`; `at` is another path to point at, for what is missing.
+
+    `code` is the name that the peer has for the error, where scripts may look for it.
+    """
 
     path: KeyPath
     message: str
     hint: str | None = None
     at: KeyPath | None = None
+    code: str | None = None
 
 
 def show_path(path: KeyPath) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from twinroot.config.host.config import HostConfig
 from twinroot.config.image.config import ImageConfig
 from twinroot.config.image.inject_files import InjectFilesConfig
 from twinroot.config.image.packages import PackageList
@@ -14,6 +15,7 @@ _NAMES = ("properties", "$defs", "patternProperties")
 
 LANGUAGES: dict[str, tuple[type[Section], str]] = {
     "image": (ImageConfig, "Image configuration"),
+    "host": (HostConfig, "Host configuration"),
     "inject-files": (InjectFilesConfig, "Configuration of inject-files"),
     "package-list": (PackageList, "Package list"),
 }

@@ -7,10 +7,11 @@ object's `check`; what several objects must satisfy together is in rules (`check
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_origin
 
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, model_validator
 from pydantic.alias_generators import to_camel
+from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -29,6 +30,10 @@ class Section(BaseModel):
         defer_build=True,  # only the outermost object needs a validator of its own, and start-up time counts
     )
 
+    empty_lists: ClassVar[bool] = False
+    always_written: ClassVar[frozenset[str]] = frozenset()
+    """Names of fields that stand in a written configuration even with their default."""
+
     def check(self) -> Iterable[Finding]:
         """What is wrong between the fields of this object alone. Paths are relative to it."""
         return ()
@@ -36,11 +41,19 @@ class Section(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _without_nulls(cls, data: Any) -> Any:
-        """Leave out null values, which mean "not set"; of unknown keys they stay, as those are mistakes."""
+        """Leave out null values, which mean "not set"; of unknown keys they stay, as those are mistakes.
+
+        With `empty_lists`, a required list whose key has no value is empty.
+        """
         if not isinstance(data, dict) or None not in data.values():
             return data
-        known = {field.alias or name for name, field in cls.model_fields.items()}
-        return {key: value for key, value in data.items() if value is not None or key not in known}
+        fields = {field.alias or name: field for name, field in cls.model_fields.items()}
+        found = {key: value for key, value in data.items() if value is not None or key not in fields}
+        return {key: () for key in fields if cls.empty_lists and key in data and _is_needed_list(fields[key])} | found
+
+
+def _is_needed_list(field: FieldInfo) -> bool:
+    return field.is_required() and get_origin(field.annotation) is tuple
 
 
 class ShortSection(Section):

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from twinroot.config.host.config import HostConfig
 from twinroot.config.image.config import ImageConfig
 from twinroot.config.schema import DRAFT, LANGUAGES, schema
 
@@ -36,6 +37,23 @@ PEER_KEYS = (
     "workDir",
 )  # fmt: skip
 
+# Every key of the schema of host configurations. `Script` and `SystemdCheck` are in it too, but are names of kinds
+# of health checks that nobody writes.
+PEER_HOST_KEYS = (
+    "abUpdate", "additionalFiles", "adoptedPartitions", "arguments", "checks", "clearTpmOnInstall", "confexts",
+    "content", "corruptionOption", "dataDeviceId", "datastorePath", "destination", "device", "deviceId",
+    "deviceName", "devices", "disable", "disks", "enable", "encryption", "environmentVariables",
+    "extraCommandLine", "filesystems", "hashDeviceId", "health", "homeDirectory", "hostname", "id", "image",
+    "interpreter", "kernelCommandLine", "label", "level", "loadMode", "logstream", "managementOs", "matchLabel",
+    "matchUuid", "mode", "modules", "mountPoint", "name", "netplan", "options", "os", "overrideEspMount",
+    "partitionTableType", "partitions", "password", "path", "pcrs", "permissions", "phonehome", "postConfigure",
+    "postProvision", "preServicing", "primaryGroup", "raid", "recoveryKeyUrl", "runOn", "scripts",
+    "secondaryGroups", "selinux", "services", "sha384", "size", "software", "source", "sshMode",
+    "sshPublicKeys", "startupCommand", "storage", "swap", "syncTimeout", "sysexts", "systemdServices",
+    "timeoutSeconds", "trident", "type", "uefiFallback", "uid", "url", "users", "uuid", "verity", "volumeAId",
+    "volumeBId", "volumePairs", "volumes",
+)  # fmt: skip
+
 
 def keys_of(part: Any) -> set[str]:
     """Every key that objects of a schema may have."""
@@ -47,8 +65,9 @@ def keys_of(part: Any) -> set[str]:
     return set(own) | set().union(*map(keys_of, part.values()))
 
 
-def test_every_key_of_the_peer_is_known() -> None:
-    assert sorted(set(PEER_KEYS) - keys_of(schema("image"))) == []
+@pytest.mark.parametrize(("language", "keys"), [("image", PEER_KEYS), ("host", PEER_HOST_KEYS)])
+def test_every_key_of_the_peer_is_known(language: str, keys: tuple[str, ...]) -> None:
+    assert sorted(set(keys) - keys_of(schema(language))) == []
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -61,17 +80,18 @@ def test_the_schemas_are_right_and_tidy(language: str) -> None:
         assert "title" not in part, name
 
 
-def test_every_key_has_a_description() -> None:
-    found = schema("image")
+@pytest.mark.parametrize("language", ["image", "host"])
+def test_every_key_has_a_description(language: str) -> None:
+    found = schema(language)
     objects = [found, *found["$defs"].values(), *(o for d in found["$defs"].values() for o in d.get("anyOf", ()))]
     assert [
-        key for each in objects for key, value in each.get("properties", {}).items() if not value["description"]
+        key for each in objects for key, value in each.get("properties", {}).items() if not value.get("description")
     ] == []
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.name)
 def test_the_examples_satisfy_the_schema(path: Path) -> None:
-    language = OTHER_LANGUAGES.get(path.name, "image")
+    language = "host" if path.name.startswith("host-") else OTHER_LANGUAGES.get(path.name, "image")
     errors = list(Draft202012Validator(schema(language)).iter_errors(yaml.safe_load(path.read_text())))
     assert errors == []
 
@@ -95,6 +115,23 @@ def test_the_schema_is_not_stricter_than_the_loader(text: str) -> None:
     values = yaml.safe_load(text)
     assert list(Draft202012Validator(schema("image")).iter_errors(values)) == []
     assert ImageConfig.model_validate(yaml.load(text, Loader=yaml.BaseLoader), by_alias=True) is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "storage: {swap: [a, {deviceId: b}], filesystems: [{deviceId: a, mountPoint: /}]}",
+        "storage: {disks: [{id: 1, device: /d, partitionTableType: gpt, partitions: [{id: a, size: 4096}]}]}",
+        "storage: {encryption: {volumes: [], pcrs: [7, kernel-boot]}}",
+        "os: {netplan: {version: 2, ethernets: {a: {addresses: [10.0.0.1/8, {10.0.0.2/8: {label: b}}]}}}}",
+        "os: {netplan: {version: 2, ethernets: {a: {match: {driver: [b, c]}}, d: {match: {driver: e}}}}}",
+        "internalParams: {uki: true, veritySignaturePaths: {a: /b}, other: 1.5}",
+        "health: {checks: [{systemdServices: [a]}, {content: b}]}",
+    ],
+)
+def test_the_schema_of_host_configurations_is_not_stricter_than_the_loader(text: str) -> None:
+    assert list(Draft202012Validator(schema("host")).iter_errors(yaml.safe_load(text))) == []
+    assert HostConfig.model_validate(yaml.load(text, Loader=yaml.BaseLoader), by_alias=True) is not None
 
 
 @pytest.mark.parametrize(

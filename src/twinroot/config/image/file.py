@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from twinroot.config.checks import check
 from twinroot.config.decode import MAX_PROBLEMS, decode
@@ -13,8 +14,9 @@ from twinroot.config.document import Document
 from twinroot.config.image.config import ImageConfig
 from twinroot.config.image.packages import PackageChanges, PackageList, Packages
 from twinroot.config.image.rules import IMAGE_RULES
-from twinroot.config.image.secrets import secrets_in, without_secrets
+from twinroot.config.image.users import PasswordType
 from twinroot.config.problems import KeyPath
+from twinroot.config.secrets import secrets_in, without_secrets
 from twinroot.config.yaml import read_document
 from twinroot.errors import ConfigError, InputError, Problem
 
@@ -56,7 +58,8 @@ def read_file(path: Path) -> tuple[ConfigFile, list[Problem]]:
     document = read_document(path)
     decoded = decode(document, ImageConfig)
     problems = [*decoded.problems, *check(document, decoded, IMAGE_RULES)]
-    problems = [without_secrets(problem, secrets_in(document)) for problem in problems]
+    secrets = secrets_in(document, get_args(PasswordType))
+    problems = [without_secrets(problem, secrets) for problem in problems]
     config = decoded.model or ImageConfig()
     lists, list_problems = _read_lists(path, document, config.os.packages if config.os else Packages())
     return ConfigFile(path, document, config, _changes(config, lists)), [*problems, *list_problems]

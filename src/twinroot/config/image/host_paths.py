@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from twinroot.config.image.config import ImageConfig
-from twinroot.config.image.uses import Pattern
 from twinroot.config.problems import KeyPath
+from twinroot.config.uses import Pattern
 
 
 class Kind(Enum):

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from twinroot.config.image.config import ImageConfig
-from twinroot.config.image.uses import Pattern
-from twinroot.config.problems import Finding, KeyPath, quoted
+from twinroot.config.problems import Finding, KeyPath
+from twinroot.config.uses import Pattern
 
 _IMAGE: KeyPath = ("input", "image")
 _FORMAT: KeyPath = ("output", "image", "format")
@@ -33,7 +33,6 @@ def unbuilt(config: ImageConfig, *, image_given: bool, format_given: bool) -> It
     """Uses of what is not built yet. What the command line overrides (base image, output format) does not count."""
     overridden = [path for path, given in ((_IMAGE, image_given), (_FORMAT, format_given)) if given]
     for pattern in NOT_BUILT:
-        for path, value in pattern.uses(config):
-            if not any(path[: len(other)] == other for other in overridden):
-                what = f"the value {quoted(str(value))}" if pattern.values else "this"
-                yield Finding(path, f"{what} is not built yet in this version of twinroot")
+        for finding in pattern.unbuilt(config):
+            if not any(finding.path[: len(other)] == other for other in overridden):
+                yield finding

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from twinroot.config.checks import Rule
 from twinroot.config.image.config import ImageConfig
 from twinroot.config.image.overlays import normal
-from twinroot.config.image.uses import Pattern
 from twinroot.config.problems import Finding, KeyPath, quoted
+from twinroot.config.uses import Pattern
 
 _UKI: KeyPath = ("os", "uki")
 _MODULES: KeyPath = ("os", "modules")

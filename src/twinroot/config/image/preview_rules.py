@@ -11,8 +11,8 @@ from functools import partial
 from twinroot.config.checks import Rule
 from twinroot.config.image.config import ImageConfig
 from twinroot.config.image.preview_features import PreviewFeature
-from twinroot.config.image.uses import Pattern
 from twinroot.config.problems import Finding, KeyPath
+from twinroot.config.uses import Pattern
 
 _FEATURES: KeyPath = ("previewFeatures",)
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from twinroot.config.problems import KeyPath
+from twinroot.config.problems import Finding, KeyPath, quoted
 from twinroot.config.section import Section
 
 
@@ -28,9 +28,15 @@ class Pattern:
             if not self.values or value in self.values:
                 yield path, value
 
+    def unbuilt(self, config: Section) -> Iterator[Finding]:
+        """A finding for each use of what this version does not have."""
+        for path, value in self.uses(config):
+            what = f"the value {quoted(str(value))}" if self.values else "this"
+            yield Finding(path, f"{what} is not built yet in this version of twinroot")
+
 
 def _walk(value: object, steps: tuple[str, ...], path: KeyPath) -> Iterator[tuple[KeyPath, object]]:
-    if value is None or value == ():
+    if value is None or value == () or value == {}:
         return
     if not steps:
         yield path, value

@@ -3,27 +3,40 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import get_args
 
 from twinroot.config.document import Document, Items, Node, Scalar, child
-from twinroot.config.image.users import PasswordType
 from twinroot.config.problems import quoted
 from twinroot.errors import Problem
 
 _HIDDEN = "…"
-_HARMLESS = {"type", "value", *get_args(PasswordType)}
+_SECRET_KEYS = frozenset(("password",))
+# Below `netplan` also those of 802.1X, and of WireGuard and other tunnels.
+_NETPLAN_KEYS = _SECRET_KEYS | {"client-key-password", "key", "input", "output", "private", "shared"}
 
 
-def secrets_in(document: Document) -> frozenset[str]:
-    """Every text that stands for a password, or where one is wanted, whatever else is wrong around it."""
-    users = document.find(("os", "users"))[0]
-    found: set[str] = set()
-    for user in users.items if isinstance(users, Items) else ():
-        password = child(user, "password")
-        if password:
-            found |= _texts(child(password, "value") or password)
+def secrets_in(document: Document, harmless: Iterable[str] = ()) -> frozenset[str]:
+    """Every text that stands for a password, or where one is wanted, whatever else is wrong around it.
+
+    A password may be an object with a `value`. `harmless` are words that mean no secret: the types of passwords.
+    """
+    found = _secrets(document.root, {"type", "value", *harmless}, _SECRET_KEYS)
     return frozenset(text for text in found if text)
+
+
+def _secrets(node: Node, harmless: set[str], keys: frozenset[str]) -> set[str]:
+    if isinstance(node, Scalar):
+        return set()
+    if isinstance(node, Items):
+        return set().union(*(_secrets(item, harmless, keys) for item in node.items))
+    found: set[str] = set()
+    for key, value in node.values.items():
+        if key in keys:
+            found |= _texts(child(value, "value") or value, harmless)
+        else:
+            found |= _secrets(value, harmless, _NETPLAN_KEYS if key == "netplan" else keys)
+    return found
 
 
 def without_secrets(problem: Problem, secrets: frozenset[str]) -> Problem:
@@ -50,9 +63,9 @@ def _hidden(words: str, secrets: frozenset[str]) -> str:
     return words
 
 
-def _texts(node: Node) -> set[str]:
+def _texts(node: Node, harmless: set[str]) -> set[str]:
     if isinstance(node, Scalar):
         return {node.text} if node.text else set()
     if isinstance(node, Items):
-        return set().union(*(_texts(item) for item in node.items))
-    return set(node.values).union(*(_texts(value) for value in node.values.values())) - _HARMLESS
+        return set().union(*(_texts(item, harmless) for item in node.items))
+    return set(node.values).union(*(_texts(value, harmless) for value in node.values.values())) - harmless

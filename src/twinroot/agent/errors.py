@@ -1,0 +1,43 @@
+"""Errors of servicing, with the names and categories that scripts of the peer look for (servicing spec, section 19)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twinroot.errors import TwinrootError
+
+CATEGORIES: dict[str, str] = {
+    "check-root-privileges": "execution-environment-misconfiguration",
+    "ab-update-health-check-commit-check": "health-checks",
+    "health-checks-failed": "health-checks",
+    "load-host-status": "initialization",
+    "parse-host-status": "initialization",
+    "unexpected-servicing-state": "internal",
+    "clean-install-on-provisioned-host": "invalid-input",
+    "host-not-provisioned": "invalid-input",
+    "image-bad-agent-configuration": "invalid-input",
+    "invalid-rollback-expectation": "invalid-input",
+    "missing-os-image": "invalid-input",
+    "write-output-file": "invalid-input",
+    "ab-update-reboot-check": "servicing",
+    "clean-install-reboot-check": "servicing",
+    "manual-rollback-reboot-check": "servicing",
+    "storage-configuration-changed": "invalid-input",
+    "datastore": "servicing",
+}
+"""The category of each error that this version can end with."""
+
+
+class ServicingError(TwinrootError):
+    """An error with the peer's name. `inner` is the name within a group of errors, such as `open-datastore`."""
+
+    def __init__(self, name: str, message: str, *, hint: str | None = None, inner: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.name = name
+        self.inner = inner
+        self.category = CATEGORIES[name]
+
+    def record(self) -> dict[str, Any]:
+        """The error as the status and the files of `--error` have it."""
+        error: Any = self.name if self.inner is None else {self.name: {"inner": self.inner}}
+        return {"message": self.message, "error": error, "category": self.category, "location": None, "cause": None}

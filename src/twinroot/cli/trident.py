@@ -1,0 +1,105 @@
+"""`trident`: the agent's command line, as the peer has it (servicing spec, section 1)."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from twinroot import __version__
+from twinroot.cli.arguments import Parser
+from twinroot.cli.frame import Show, report_problems, run_command
+from twinroot.events import Emit
+
+log = logging.getLogger("twinroot.cli")
+
+FAILED = 2
+"""The exit code for any error of a command, a wrong command line among them; 1 is for a failure to log."""
+
+DEFAULT_CONFIG = Path("/etc/trident/config.yaml")
+KINDS = ("status", "configuration", "last-error", "rollback-chain", "rollback-target")
+LEVELS = ("off", "error", "warn", "info", "debug", "trace")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit code (2 for a wrong command line)."""
+    arguments = build_parser().parse_args(argv)
+    return int(arguments.run(arguments))
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    parser = Parser(prog="trident", description="Install an OS image on this machine and keep it up to date.")
+    parser.add_argument("-V", "--version", action="version", version=f"trident {__version__}", help="show the version")
+    _add_global_flags(parser, top=True)
+    parser.set_defaults(log_format="text", log_color="auto", log_file=None)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
+    summary = "say whether a host configuration is right"
+    command = commands.add_parser(
+        "validate",
+        help=summary,
+        description="Say whether a host configuration is right. Nothing on the machine is read.",
+    )
+    command.add_argument(
+        "config", type=Path, nargs="?", default=DEFAULT_CONFIG, metavar="CONFIG",
+        help=f"the host configuration (default: {DEFAULT_CONFIG})",
+    )  # fmt: skip
+    _add_global_flags(command, top=False)
+    command.set_defaults(run=_run_validate)
+    summary = "print the status of this machine, or a part of it"
+    text = "Print what is known about this machine, as YAML. The status is meant when nothing is named."
+    command = commands.add_parser("get", help=summary, description=text)
+    command.add_argument("kind", nargs="?", choices=KINDS, default="status", help="what to print (default: status)")
+    command.add_argument("-o", "--outfile", type=Path, metavar="FILE", help="write it to a file instead")
+    _add_global_flags(command, top=False)
+    command.set_defaults(run=_run_get)
+    return parser
+
+
+def _add_global_flags(parser: argparse.ArgumentParser, *, top: bool) -> None:
+    """Below the top they have no default, so as not to hide what stood before."""
+    parser.add_argument(
+        "-v", "--verbosity", dest="log_level", type=str.lower, choices=LEVELS, metavar="LEVEL",
+        default="debug" if top else argparse.SUPPRESS,
+        help=f"what to report on standard error: {', '.join(LEVELS).upper()} (default: DEBUG)",
+    )  # fmt: skip
+
+
+def _run_validate(arguments: argparse.Namespace) -> int:
+    from twinroot.config.load_host import load_host_config
+
+    def work(_emit: Emit) -> None:
+        loaded = load_host_config(arguments.config)
+        report_problems(loaded.warnings, logging.WARNING, arguments.log_format)
+        log.info("Host Configuration is valid: %s", arguments.config)
+
+    return run_command(arguments, "Host Configuration is not valid", work, failed=FAILED)
+
+
+def _run_get(arguments: argparse.Namespace) -> int:
+    return run_command(arguments, "the status cannot be read", lambda _emit: _get(arguments), failed=FAILED)
+
+
+def _get(arguments: argparse.Namespace) -> Show | None:
+    from twinroot.agent.agent_config import read_datastore_path
+    from twinroot.agent.datastore import Datastore
+    from twinroot.agent.report import report
+    from twinroot.config.host.normal import to_yaml
+    from twinroot.output.files import check_output, replacing
+
+    if arguments.outfile:
+        check_output(arguments.outfile)
+    with Datastore.open(read_datastore_path()) as datastore:
+        text = to_yaml(report(arguments.kind, datastore.status(), datastore.history()))
+    text = text.removesuffix("...\n")  # the end of a document that is one scalar
+    if not arguments.outfile:
+        return lambda: print(text, end="")
+    with replacing(arguments.outfile) as partial:
+        partial.write_text(text)
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""`internalParams`: switches of the agent without promise (host-config spec, section 11). Any key is accepted."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, WithJsonSchema
+
+_INTEGER = re.compile(r"[-+]?[0-9]{1,18}")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]{1,3})?")
+_WORDS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+
+KNOWN = frozenset(
+    (
+        "allowUnusedFilesystems", "allowHostConfigStorageChange", "disableFsBlockDeviceSizeCheck",
+        "disableGrubNoprefixCheck", "disableHostnameCarryOver", "disableMediaEjection", "dracutDebug", "forceAbUpdate",
+        "httpConnectionTimeoutSeconds", "noCloseEncryptedVolumes", "noTransition",
+        "orchestratorConnectionTimeoutSeconds", "preRebootChecks", "reencryptOnCleanInstall", "relaxedCosiValidation",
+        "selfUpgradeTrident", "streamSlowSpeedReportingThresholdMbps", "streamSlowSpeedReportingIntervalSeconds", "uki",
+        "veritySignaturePaths", "virtdeployBootOrderWorkaround", "waitForSystemdNetworkd", "writableEtcOverlayHooks",
+        "harpoon", "injectedHostStatus",
+    )
+)  # fmt: skip
+
+
+def resolved(value: Any) -> Any:
+    """A value of free form as YAML 1.2 has it: configurations otherwise keep text until the field is known."""
+    if isinstance(value, dict):
+        return {key: resolved(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return tuple(resolved(item) for item in value)
+    if not isinstance(value, str):
+        return value
+    if value in _WORDS:
+        return _WORDS[value]
+    if _INTEGER.fullmatch(value):
+        return int(value)
+    if _FLOAT.fullmatch(value) and math.isfinite(float(value)):
+        return float(value)
+    return value
+
+
+def is_set(params: Mapping[str, Any], name: str) -> bool:
+    """Whether a switch is on. What is not true or false is off."""
+    return params.get(name) is True
+
+
+InternalParams = Annotated[
+    dict[str, Any], BeforeValidator(resolved), WithJsonSchema({"type": "object", "additionalProperties": True})
+]

@@ -1,0 +1,57 @@
+"""What is allowed and probably not meant. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from twinroot.config.checks import Rule
+from twinroot.config.host.config import HostConfig
+from twinroot.config.host.internal_params import KNOWN
+from twinroot.config.host.partition_rules import expected_mounts
+from twinroot.config.host.scripts import RunsOn
+from twinroot.config.host.storage_rules import root_verity
+from twinroot.config.problems import Finding, KeyPath, did_you_mean, quoted
+
+_MODE: KeyPath = ("os", "selinux", "mode")
+
+
+def selinux(config: HostConfig) -> Iterator[Finding]:
+    """SELinux with what it does not work with."""
+    if config.os.selinux.mode in (None, "disabled"):
+        return
+    if config.os.sysexts or config.os.confexts:
+        yield Finding(_MODE, "SELinux and extension images do not work together", "use mode: disabled")
+    if root_verity(config.storage):
+        yield Finding(_MODE, "SELinux and a verity device at / do not work together", "use mode: disabled")
+
+
+def internal_params(config: HostConfig) -> Iterator[Finding]:
+    """Internal parameters are no promise, and unknown ones do nothing."""
+    for name in config.internal_params:
+        path: KeyPath = ("internalParams", name)
+        if name in KNOWN:
+            yield Finding(path, "this is an internal parameter, which may change or go away")
+        else:
+            yield Finding(path, f"there is no internal parameter {quoted(name)}", did_you_mean(name, KNOWN))
+
+
+def never_runs(config: HostConfig) -> Iterator[Finding]:
+    """What runs in no kind of servicing."""
+    listed: tuple[tuple[KeyPath, tuple[RunsOn, ...]], ...] = (
+        (("scripts", "preServicing"), config.scripts.pre_servicing),
+        (("scripts", "postProvision"), config.scripts.post_provision),
+        (("scripts", "postConfigure"), config.scripts.post_configure),
+        (("health", "checks"), config.health.checks),
+    )
+    for path, found in listed:
+        for index, each in enumerate(found):
+            if not each.run_on:
+                yield Finding((*path, index), "this never runs: 'runOn' is empty", "write for example runOn: [all]")
+
+
+WARNINGS: tuple[Rule[HostConfig], ...] = (
+    Rule((("storage",),), expected_mounts),
+    Rule((("storage",), ("os", "selinux"), ("os", "sysexts"), ("os", "confexts")), selinux),
+    Rule((("internalParams",),), internal_params),
+    Rule((("scripts",), ("health",)), never_runs),
+)

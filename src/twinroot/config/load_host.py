@@ -1,0 +1,83 @@
+"""Load a host configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from twinroot.config.checks import check
+from twinroot.config.decode import Decoded, decode
+from twinroot.config.document import Document, Mapping
+from twinroot.config.host.config import HostConfig
+from twinroot.config.host.rules import HOST_RULES
+from twinroot.config.host.storage import Storage
+from twinroot.config.host.warnings import WARNINGS
+from twinroot.config.secrets import secrets_in, without_secrets
+from twinroot.config.yaml import parse, read_document
+from twinroot.errors import ConfigError, Problem
+
+# Keys of versions of the peer that are long gone, with the name of its error (host-config spec, section 1.1).
+OLD_KEYS = {
+    "hostConfiguration": (
+        "old-style-configuration",
+        "this is the form of an old version: what stands below this key must stand at the top level",
+    ),
+    "allowedOperations": (
+        "allowed-operations-in-host-configuration",
+        "this is no part of a host configuration any more: use the flag --allowed-operations",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class LoadedHostConfig:
+    """A configuration that is right; `warnings` are what is probably not meant."""
+
+    path: Path
+    config: HostConfig
+    document: Document
+    warnings: tuple[Problem, ...]
+
+
+def load_host_config(path: Path, *, stored: HostConfig | None = None) -> LoadedHostConfig:
+    """Load a configuration; one ConfigError with every problem found.
+
+    `stored` is the configuration of the machine, where there is one: an image without a storage section is for disks
+    as they are (servicing spec, section 3).
+    """
+    return _load(path, read_document(path), stored)
+
+
+def parse_host_config(text: str, file: str, *, stored: HostConfig | None = None) -> LoadedHostConfig:
+    """The same from a text that comes from elsewhere; `file` is the name to show."""
+    return _load(Path(file), parse(text.encode(), file), stored)
+
+
+def _load(path: Path, document: Document, stored: HostConfig | None) -> LoadedHostConfig:
+    old = _old_keys(document)
+    if old:
+        raise ConfigError(old)
+    decoded = _with_stored_storage(decode(document, HostConfig), stored)
+    problems = [*decoded.problems, *check(document, decoded, HOST_RULES)]
+    if problems or decoded.model is None:
+        secrets = secrets_in(document, ("locked",))
+        raise ConfigError([without_secrets(problem, secrets) for problem in problems])
+    warnings = check(document, Decoded(decoded.model, frozenset(), (), ()), WARNINGS)
+    return LoadedHostConfig(path, decoded.model, document, tuple(warnings))
+
+
+def _old_keys(document: Document) -> list[Problem]:
+    if not isinstance(document.root, Mapping):
+        return []
+    return [
+        replace(document.problem_with_key((key,), message), code=code)
+        for key, (code, message) in OLD_KEYS.items()
+        if key in document.root.values
+    ]
+
+
+def _with_stored_storage(decoded: Decoded[HostConfig], stored: HostConfig | None) -> Decoded[HostConfig]:
+    model = decoded.model
+    if stored is None or model is None or model.image is None or model.storage != Storage():
+        return decoded
+    return replace(decoded, model=model.model_copy(update={"storage": stored.storage}))

@@ -1,0 +1,92 @@
+"""`trident`: flags, exit codes and output of `validate`, and `twinroot config check` for host configurations."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.unit.cli.test_config_commands import run
+
+from twinroot import __version__
+
+GOOD = "trident: {disable: true}\nos: {hostname: a}\n"
+BAD = "trident: {disable: true}\nos:\n  users: [{name: a}, {name: a}]\n  hostNam: b\n"
+WARNS = "trident: {disable: true}\ninternalParams: {uki: true}\n"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    (tmp_path / "good.yaml").write_text(GOOD)
+    (tmp_path / "bad.yaml").write_text(BAD)
+    (tmp_path / "warns.yaml").write_text(WARNS)
+    (tmp_path / "image.yaml").write_text("os:\n  bootloader: {resetType: hard-reset}\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["validate", "good.yaml"], 0, "INFO[0000] Host Configuration is valid: good.yaml"),
+        (["-v", "WARN", "validate", "good.yaml"], 0, ""),
+        (["--verbosity=off", "validate", "bad.yaml"], 2, ""),
+        (
+            ["validate", "bad.yaml", "-v", "Error"],
+            2,
+            "ERRO[0000] bad.yaml:3:29: os.users[1].name: the user 'a' is listed",
+        ),
+        (["validate", "absent.yaml"], 2, "there is no such file"),
+        (
+            ["validate", "warns.yaml"],
+            0,
+            "WARN[0000] warns.yaml:2:23: internalParams.uki: this is an internal parameter",
+        ),
+        (["validate", "good.yaml", "bad.yaml"], 2, "unrecognized arguments: bad.yaml"),
+        (["validate", "-v", "loud"], 2, "invalid choice: 'loud'"),
+        (["validat"], 2, "invalid choice: 'validat'"),
+        ([], 2, "the following arguments are required: COMMAND"),
+    ],
+)
+def test_validate(place: Path, words: list[str], code: int, says: str) -> None:
+    result = run("trident", *words, directory=place)
+    assert (result.returncode, result.stdout) == (code, "")
+    assert says in result.stderr
+    assert says or not result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_without_a_name_the_configuration_of_the_machine_is_meant(place: Path) -> None:
+    result = run("trident", "validate", "--help", directory=place)
+    assert (result.returncode, "default: /etc/trident/config.yaml" in " ".join(result.stdout.split())) == (0, True)
+
+
+@pytest.mark.parametrize("flag", ["-V", "--version"])
+def test_version(place: Path, flag: str) -> None:
+    assert run("trident", flag, directory=place).stdout == f"trident {__version__}\n"
+
+
+def test_every_mistake_at_its_place(place: Path) -> None:
+    result = run("trident", "validate", "bad.yaml", directory=place)
+    assert result.stderr == (
+        "ERRO[0000] bad.yaml:3:29: os.users[1].name: the user 'a' is listed twice\n"
+        "    3 |   users: [{name: a}, {name: a}]\n"
+        "      |                             ^\n"
+        "ERRO[0000] bad.yaml:4:3: os.hostNam: unknown key 'hostNam' (did you mean 'hostname'?)\n"
+        "    4 |   hostNam: b\n"
+        "      |   ^\n"
+        "FATA[0000] Host Configuration is not valid: the configuration has 2 problems\n"
+    )
+
+
+def test_config_check_recognises_languages(place: Path) -> None:
+    result = run("main", "config", "check", "good.yaml", "image.yaml", "warns.yaml", directory=place)
+    assert (result.returncode, result.stdout) == (0, "good.yaml: valid\nimage.yaml: valid\nwarns.yaml: valid\n")
+    assert "WARN" in result.stderr
+    result = run("main", "config", "check", "--language", "image", "good.yaml", directory=place)
+    assert (result.returncode, "unknown key 'trident'" in result.stderr) == (1, True)
+
+
+def test_names_of_the_peer_for_programs(place: Path) -> None:
+    result = run("main", "config", "check", "bad.yaml", "--log-format", "json", directory=place)
+    problems = [found["problem"] for line in result.stderr.splitlines() if "problem" in (found := json.loads(line))]
+    assert [problem.get("code") for problem in problems] == ["duplicate-usernames", None]

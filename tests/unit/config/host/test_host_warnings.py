@@ -1,0 +1,40 @@
+"""What is allowed and probably not meant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from tests.unit.config.host.texts import FULL, SMALL, changed
+
+from twinroot.errors import Problem
+
+CASES: list[tuple[str, str, str, list[tuple[str, str]]]] = [
+    (SMALL, "name: usr,", "name: usr,", []),
+    (SMALL, "{id: system, size", "{id: system, type: home, size",
+        [("storage.filesystems[1].mountPoint", "a partition of type home is expected at /home, not at '/'")]),
+    (SMALL, "{id: other, size: 1G}", "{id: other, type: swap, size: 1G}", []),
+    (FULL, "{id: state, size", "{id: state, type: srv, size",
+        [("storage.filesystems[5].mountPoint", "a partition of type srv is expected at /srv")]),
+    (FULL, "selinux: {mode: disabled}", "selinux: {mode: enforcing}",
+        [("os.selinux.mode", "SELinux and extension images"), ("os.selinux.mode", "SELinux and a verity device at /")]),
+    (FULL, "httpConnectionTimeoutSeconds", "httpConectionTimeoutSeconds",
+        [("internalParams.httpConectionTimeoutSeconds", "there is no internal parameter")]),
+    (FULL, "name: before, runOn: [all]", "name: before", [("scripts.preServicing[0]", "this never runs")]),
+    (FULL, "name: script, runOn: [ab-update]", "name: script", [("health.checks[1]", "this never runs")]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "old", "new", "expected"), CASES)
+def test_warnings(
+    warnings_of: Callable[[str], list[Problem]], text: str, old: str, new: str, expected: list[tuple[str, str]]
+) -> None:
+    found = warnings_of(changed(text, old, new))
+    if text is FULL and not expected[0][0].startswith("internalParams"):
+        assert [each.key for each in found if each.key.startswith("internal")] == [
+            "internalParams.httpConnectionTimeoutSeconds"
+        ]
+        found = [each for each in found if not each.key.startswith("internal")]
+    assert [
+        (each.key, each.message[: len(message)]) for each, (_, message) in zip(found, expected, strict=True)
+    ] == expected
