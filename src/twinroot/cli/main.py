@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from twinroot import __version__
-from twinroot.cli import boot, config, convert, customize, inspect, plan, verify
+from twinroot.cli import boot, config, convert, customize, inspect, plan, pull, verify
 from twinroot.cli.arguments import Parser, add_global_flags
 
 _COMMANDS = (
@@ -16,6 +16,7 @@ _COMMANDS = (
     ("inspect", "show what is in a COSI file or a disk image", inspect),
     ("verify", "check a COSI file against every rule and every hash", verify),
     ("convert", "turn a COSI file or a disk image into another format", convert),
+    ("pull", "get the files of an artifact in a registry", pull),
     ("boot", "start a COSI file or a disk image in a virtual machine", boot),
 )
 
