@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.images.synthetic import small_base
 from tests.registry.servers import Registry, Scripted, docker_registry
 
 
@@ -40,3 +41,9 @@ def scripted() -> Iterator[Scripted]:
     """A registry that answers as the test wants."""
     with Scripted().running() as registry:
         yield registry
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small synthetic base image."""
+    return small_base(tmp_path_factory.mktemp("small") / "base.raw")

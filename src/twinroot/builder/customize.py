@@ -17,6 +17,7 @@ from twinroot.base.architecture import image_architecture
 from twinroot.base.facts import BaseFacts, read_facts
 from twinroot.base.image import open_raw, probe
 from twinroot.base.tree import Tree, assemble
+from twinroot.builder.base_image import base_image
 from twinroot.builder.build_directory import BuildDirectory, open_build_directory
 from twinroot.builder.os_changes import change_os
 from twinroot.builder.partitions import make_partitions
@@ -62,8 +63,9 @@ def customize(request: CustomizeRequest, emit: Emit) -> None:
         replacing(request.output_file) as partial,
         open_build_directory(request.build_dir) as build,
         naming_full_disk(request.build_dir, "build directory"),
+        base_image(request, emit) as image_file,
     ):
-        plan = _open_base(request, build.scratch, emit)
+        plan = _open_base(request, image_file, build.scratch, emit)
         with Mounts() as mounts:
             tree = assemble(plan.facts, plan.disk, build.scratch, mounts, privileged=privileged)
             found = _change(request, plan, tree, build, emit)
@@ -85,9 +87,9 @@ def require_programs(request: CustomizeRequest) -> None:
         require(("createrepo_c",))
 
 
-def _open_base(request: CustomizeRequest, scratch: Path, emit: Emit) -> _Plan:
-    name = str(request.image_file)
-    image = probe(request.image_file)
+def _open_base(request: CustomizeRequest, image_file: Path, scratch: Path, emit: Emit) -> _Plan:
+    name = str(image_file)
+    image = probe(image_file)
     with phase(emit, "base", "Opening the base image", total=100, unit="percent") as advance:
         disk = open_raw(image, scratch, lambda percent: advance(int(percent)))
         facts = read_facts(disk, name)

@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _pull(arguments: argparse.Namespace, emit: Emit) -> Show:
     from twinroot.output.space import naming_full_disk
     from twinroot.registry.client import Client
-    from twinroot.registry.pull import output_directory, pull
+    from twinroot.registry.pull import files_of, output_directory, pull
     from twinroot.registry.resolve import resolve
 
     reference = registry_flags.reference(arguments.reference)
@@ -44,6 +44,6 @@ def _pull(arguments: argparse.Namespace, emit: Emit) -> Show:
     with Client(reference, registry_flags.access(arguments)) as client:
         resolved = resolve(client, platform)
         with naming_full_disk(directory, "output directory"):
-            files = pull(client, resolved, directory, emit)
+            files = pull(client, files_of(resolved, str(reference)), directory, emit)
     log.info("Pulled %s", reference.at(resolved.descriptor.digest))
     return lambda: print("\n".join(map(str, files)))

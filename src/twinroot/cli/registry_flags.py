@@ -10,7 +10,7 @@ from twinroot.errors import InputError
 
 if TYPE_CHECKING:
     from twinroot.config.registry_reference import Reference
-    from twinroot.registry.client import Access
+    from twinroot.registry.access import Access
     from twinroot.registry.manifest import Platform
 
 
@@ -33,7 +33,7 @@ def add_access_flags(parser: argparse.ArgumentParser) -> None:
 
 def access(arguments: argparse.Namespace) -> Access:
     """What the flags say."""
-    from twinroot.registry.client import Access
+    from twinroot.registry.access import Access
 
     return Access(arguments.plain_http, tuple(arguments.ca_file or ()), arguments.registry_config)
 
@@ -53,3 +53,14 @@ def platform(text: str | None) -> Platform | None:
     from twinroot.registry.manifest import parse_platform
 
     return parse_platform(text) if text else None
+
+
+def cache_size(text: str | None) -> int:
+    """`--image-cache-size` in bytes."""
+    from twinroot.config.scalars import ScalarError, disk_size
+    from twinroot.registry.access import DEFAULT_LIMIT
+
+    try:
+        return disk_size(text) if text else DEFAULT_LIMIT
+    except ScalarError as error:
+        raise InputError(f"--image-cache-size: {error.message}", hint=error.hint) from error

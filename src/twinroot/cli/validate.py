@@ -8,13 +8,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from twinroot.cli import registry_flags
 from twinroot.cli.arguments import add_global_flags, split_list
 from twinroot.cli.frame import Show, run_command
-from twinroot.errors import ConfigError, InputError, Problem
+from twinroot.errors import ConfigError, InputError, Problem, TwinrootError
 from twinroot.events import Emit
 
 if TYPE_CHECKING:
     from twinroot.config.load import LoadedConfig
+    from twinroot.registry.access import Access
 
 log = logging.getLogger("twinroot.cli")
 
@@ -43,6 +45,7 @@ def _add_resource_flags(parser: argparse.ArgumentParser) -> None:
         help="also look for what the configuration names: files, oci (images in registries), all; may be repeated",
     )  # fmt: skip
     parser.add_argument("--build-dir", type=Path, metavar="DIR", help="scratch space; required for oci and all")
+    registry_flags.add_access_flags(parser)
 
 
 def run_compatible(arguments: argparse.Namespace) -> int:
@@ -71,7 +74,7 @@ def _validate(files: Iterable[Path], arguments: argparse.Namespace) -> None:
     problems: list[Problem] = []
     for file in files:
         try:
-            problems += _problems(file, resources)
+            problems += _problems(file, resources, registry_flags.access(arguments))
         except ConfigError as error:
             problems += error.problems
     if problems:
@@ -89,7 +92,7 @@ def _resources(arguments: argparse.Namespace) -> frozenset[str]:
     return found | {"files", "oci"} if "all" in found else found
 
 
-def _problems(file: Path, resources: frozenset[str]) -> list[Problem]:
+def _problems(file: Path, resources: frozenset[str], access: Access) -> list[Problem]:
     from twinroot.config.load import load_image_config
     from twinroot.config.load_inject_files import is_inject_files, load_inject_files
     from twinroot.config.resources import resource_problems
@@ -100,13 +103,27 @@ def _problems(file: Path, resources: frozenset[str]) -> list[Problem]:
         return []
     loaded = load_image_config(file)
     problems = resource_problems(loaded, input_and_output=True) if "files" in resources else []
-    return [*problems, *(_registry_problems(loaded) if "oci" in resources else ())]
+    return [*problems, *(_registry_problems(loaded, access) if "oci" in resources else ())]
 
 
-def _registry_problems(loaded: LoadedConfig) -> list[Problem]:
-    image = loaded.config.input.image
-    for key, value in (("oci", image.oci), ("azureLinux", image.azure_linux)):
-        if value:
-            message = "looking for images in registries is not built yet in this version of twinroot"
-            return [loaded.document.problem(("input", "image", key), message)]
+def _registry_problems(loaded: LoadedConfig, access: Access) -> list[Problem]:
+    """What is wrong with a base image in a registry: that there is none, or none for the platform."""
+    from twinroot.registry.client import Client
+    from twinroot.registry.pull import files_of
+    from twinroot.registry.resolve import resolve
+    from twinroot.registry.source import disk_image_of, from_config
+
+    image = from_config(loaded.config.input.image)
+    if image is None:
+        return []
+    try:
+        with Client(image.reference, access) as client:
+            resolved = resolve(client, image.platform)
+            where = str(image.reference)
+            disk_image_of(files_of(resolved, where), where)
+    except TwinrootError as error:
+        key = "azureLinux" if image.azure_linux else "oci"
+        message = f"{error.where}: {error.message}" if error.where else error.message
+        return [loaded.document.problem(("input", "image", key), message, error.hint)]
+    log.info("%s is %s", image.reference, resolved.descriptor.digest)
     return []

@@ -12,7 +12,6 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
@@ -21,6 +20,7 @@ import requests
 from twinroot.config.registry_reference import Reference
 from twinroot.errors import FormatError, InputError, NetworkError
 from twinroot.registry import retry
+from twinroot.registry.access import Access
 from twinroot.registry.authentication import Authentication
 from twinroot.registry.credentials import Credentials
 from twinroot.registry.session import Broken, InsecureRedirectError, Session, is_loopback, network_error, trust
@@ -36,15 +36,6 @@ _HINTS = {
     404: "look at the spelling of repository and tag; some registries say so as well when one has to log in",
 }
 _SAID = {401: "the registry wants credentials", 403: "access is denied", 404: "not found"}
-
-
-@dataclass(frozen=True)
-class Access:
-    """How registries are reached: without TLS, with more certificates, with which file of credentials."""
-
-    plain_http: bool = False
-    ca_files: tuple[Path, ...] = ()
-    auth_file: Path | None = None
 
 
 class AnswerError(InputError):

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import requests
 
 _PIECE = 512 << 10
+_WORTH_A_CONNECTION = 1 << 20  # after so many bytes the next request comes without a pause
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 Advance = Callable[[int], None]
@@ -122,8 +123,10 @@ def _receive(client: Client, growing: _Partial, advance: Advance) -> None:
         except Broken as error:
             failure = network_error(error, f"{client.reference} ({growing.blob.title or growing.blob.digest})")
         if growing.size < growing.blob.size:
-            attempt = 1 if growing.size > before else attempt + 1
-            client.pause(attempt, failure)
+            got = growing.size - before
+            attempt = 1 if got > 0 else attempt + 1
+            if got < _WORTH_A_CONNECTION:
+                client.pause(attempt, failure)
 
 
 def _continue(client: Client, growing: _Partial, advance: Advance) -> None:

@@ -68,13 +68,12 @@ def files_of(resolved: Resolved, where: str) -> Mapping[str, Descriptor]:
     return found
 
 
-def pull(client: Client, resolved: Resolved, directory: Path, emit: Emit) -> list[Path]:
-    """Fetch all files of an artifact into a directory that exists; returns their paths.
+def pull(client: Client, files: Mapping[str, Descriptor], directory: Path, emit: Emit) -> list[Path]:
+    """Fetch files of an artifact, by their names, into a directory that exists; returns their paths.
 
     What is there already with the right content stays. NetworkError, AnswerError, FormatError, NoSpaceError; files
     that were complete by then have their names, others are continued by the next call.
     """
-    files = files_of(resolved, str(client.reference))
     steps = [_Step(blob, _place(directory, name)) for name, blob in files.items()]
     missing = [step for step in steps if not has_content(step.path, step.blob)]
     for step in steps:
