@@ -193,10 +193,15 @@ def server_certificate(root: Path) -> tuple[Path, Path, Path]:
 
 @dataclass
 class CuttingProxy:
-    """Passes connections on to a server and cuts each after so many bytes of answers. Counts what went through."""
+    """Passes connections on to a server and cuts each after so many bytes of answers, or of requests with `upward`.
+
+    Counts what went through in that direction.
+    """
 
     target: int
     cut_after: int
+    upward: bool = False
+    most_cuts: int = 1 << 30
     port: int = 0
     passed: int = 0
     cuts: int = 0
@@ -218,24 +223,30 @@ class CuttingProxy:
 
     def _serve(self, client: socket.socket) -> None:
         with suppress(OSError), client, socket.create_connection(("127.0.0.1", self.target)) as upstream:
-            threading.Thread(target=self._upward, args=(client, upstream), daemon=True).start()
-            sent = 0
-            while data := upstream.recv(65536):
-                data = data[: self.cut_after - sent]
-                client.sendall(data)
-                sent += len(data)
-                with self._lock:
-                    self.passed += len(data)
-                if sent >= self.cut_after:
-                    with self._lock:
-                        self.cuts += 1
-                    client.shutdown(socket.SHUT_RDWR)
-                    return
+            there, back = (client, upstream), (upstream, client)
+            counted, other = (there, back) if self.upward else (back, there)
+            threading.Thread(target=self._pass, args=other, daemon=True).start()
+            self._cut(*counted)
+            for end in (client, upstream):
+                end.shutdown(socket.SHUT_RDWR)
 
-    def _upward(self, client: socket.socket, upstream: socket.socket) -> None:
+    def _cut(self, source: socket.socket, target: socket.socket) -> None:
+        sent = 0
+        while data := source.recv(65536):
+            cutting = self.cuts < self.most_cuts and sent + len(data) >= self.cut_after
+            data = data[: self.cut_after - sent] if cutting else data
+            target.sendall(data)
+            sent += len(data)
+            with self._lock:
+                self.passed += len(data)
+                self.cuts += cutting
+            if cutting:
+                return
+
+    def _pass(self, source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError):
-            while data := client.recv(65536):
-                upstream.sendall(data)
+            while data := source.recv(65536):
+                target.sendall(data)
 
 
 @dataclass

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from twinroot import __version__
-from twinroot.cli import boot, config, convert, customize, inspect, plan, pull, verify
+from twinroot.cli import boot, config, convert, customize, inspect, plan, pull, push, verify
 from twinroot.cli.arguments import Parser, add_global_flags
 
 _COMMANDS = (
@@ -17,6 +17,7 @@ _COMMANDS = (
     ("verify", "check a COSI file against every rule and every hash", verify),
     ("convert", "turn a COSI file or a disk image into another format", convert),
     ("pull", "get the files of an artifact in a registry", pull),
+    ("push", "store files in a registry, as one artifact", push),
     ("boot", "start a COSI file or a disk image in a virtual machine", boot),
 )
 

@@ -82,28 +82,29 @@ class Client:
 
     def read(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, data: bytes | None = None,
-        ok: Sequence[int] = (200,), limit: int = 4 << 20,
+        ok: Sequence[int] = (200,), limit: int = 4 << 20, repeat: bool = True,
     ) -> Answer:  # fmt: skip
         """A request with its whole answer. `url` may be relative to the repository; the body may have `limit` bytes.
 
-        Raises AnswerError, NetworkError, FormatError for a body that is too long.
+        Without `repeat` a failure is for the caller to repair. Raises AnswerError, NetworkError, FormatError for a
+        body that is too long.
         """
         attempt = 0
         while True:
             try:
-                with self.open(method, url, headers=headers, data=data, ok=ok) as response:
+                with self.open(method, url, headers=headers, data=data, ok=ok, repeat=repeat) as response:
                     return Answer(response.status_code, response.headers, _body(response, limit))
             except Broken as error:
                 attempt += 1
-                self.pause(attempt, network_error(error, self.url(url)))
+                self.pause(attempt, network_error(error, self.url(url)), limit=None if repeat else 1)
 
     @contextmanager
     def open(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, data: bytes | None = None,
-        ok: Sequence[int] = (200,),
+        ok: Sequence[int] = (200,), repeat: bool = True,
     ) -> Iterator[requests.Response]:  # fmt: skip
         """A request whose answer's body the caller reads; reading it may raise `Broken`."""
-        response = self._authenticated(method, self.url(url), headers or {}, data)
+        response = self._authenticated(method, self.url(url), headers or {}, data, repeat=repeat)
         try:
             if response.status_code not in ok:
                 raise self._refused(response)
@@ -131,9 +132,9 @@ class Client:
             raise StoppedError
 
     def _authenticated(
-        self, method: str, url: str, headers: Mapping[str, str], data: bytes | None
+        self, method: str, url: str, headers: Mapping[str, str], data: bytes | None, *, repeat: bool
     ) -> requests.Response:
-        response, used = self._signed(method, url, headers, data)
+        response, used = self._signed(method, url, headers, data, repeat=repeat)
         if response.status_code == 401:
             challenge = response.headers.get("WWW-Authenticate", "")
             response.close()
@@ -141,21 +142,23 @@ class Client:
                 # Another thread may have been quicker.
                 renewed = self._header(url) != used or self._authentication.renew(challenge)
             if renewed:
-                response, _ = self._signed(method, url, headers, data)
+                response, _ = self._signed(method, url, headers, data, repeat=repeat)
         return response
 
     def _signed(
-        self, method: str, url: str, headers: Mapping[str, str], data: bytes | None
+        self, method: str, url: str, headers: Mapping[str, str], data: bytes | None, *, repeat: bool
     ) -> tuple[requests.Response, str | None]:
         used = self._header(url)
         signed = {**headers, **({"Authorization": used} if used else {})}
-        return self._repeated(method, url, signed, data), used
+        return self._repeated(method, url, signed, data, repeat=repeat), used
 
     def _header(self, url: str) -> str | None:
         """What authenticates us, for URLs of this registry alone: an upload may lead elsewhere."""
         return self._authentication.header if url.startswith(self.registry_url) else None
 
-    def _repeated(self, method: str, url: str, headers: Mapping[str, str], data: bytes | None) -> requests.Response:
+    def _repeated(
+        self, method: str, url: str, headers: Mapping[str, str], data: bytes | None, *, repeat: bool = True
+    ) -> requests.Response:
         """The first answer that is not for a repetition."""
         attempt = 0
         while True:
@@ -164,7 +167,7 @@ class Client:
                 response = self._once(method, url, headers, data)
             except Broken as error:
                 connecting = isinstance(error, requests.ConnectionError) and not _was_connected(error)
-                limit = _ATTEMPTS_TO_CONNECT if connecting else None
+                limit = 1 if not repeat else _ATTEMPTS_TO_CONNECT if connecting else None
                 self.pause(attempt, network_error(error, url), limit=limit)
                 continue
             if response.status_code not in retry.REPEATABLE:
@@ -174,7 +177,7 @@ class Client:
                 f"the registry keeps failing: {response.status_code} {response.reason}{_message(response)}", where=url
             )
             response.close()
-            self.pause(attempt, failure, asked)
+            self.pause(attempt, failure, asked, None if repeat else 1)
 
     def _once(self, method: str, url: str, headers: Mapping[str, str], data: bytes | None) -> requests.Response:
         log.debug("%s %s", method, url)

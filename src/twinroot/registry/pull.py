@@ -10,16 +10,15 @@ import hashlib
 import logging
 import os
 import shutil
-import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial as bound
 from pathlib import Path
 
 from twinroot.errors import FormatError, InputError, NoSpaceError
-from twinroot.events import Emit, PhaseAdvanced, phase
+from twinroot.events import Emit, phase
 from twinroot.registry.client import Client
+from twinroot.registry.counter import Counter
 from twinroot.registry.fetch import fetch_blob
 from twinroot.registry.manifest import Descriptor
 from twinroot.registry.parallel import run_all
@@ -28,9 +27,6 @@ from twinroot.registry.titles import file_names
 from twinroot.units import human
 
 log = logging.getLogger(__name__)
-
-_INTERVAL = 0.1  # seconds between events
-_PHASE = "pull"
 
 
 @dataclass(frozen=True)
@@ -85,8 +81,8 @@ def pull(client: Client, files: Mapping[str, Descriptor], directory: Path, emit:
         log.info("Resuming: %s are here already", human(resumed))
     _check_room(directory, needed)
     if missing:
-        with phase(emit, _PHASE, f"Pulling {client.reference}", total=needed):
-            count = _Counter(emit, needed)
+        with phase(emit, "pull", f"Pulling {client.reference}", total=needed):
+            count = Counter(emit, "pull", needed)
             run_all([bound(_fetch, client, step, count.add) for step in missing], client.stop)
     return [step.path for step in steps]
 
@@ -129,26 +125,6 @@ def _check_room(directory: Path, needed: int) -> None:
             where=str(directory),
             hint="free some space, or use a directory on another disk",
         )
-
-
-class _Counter:
-    """Bytes from several threads as events, not too many of them."""
-
-    def __init__(self, emit: Emit, total: int) -> None:
-        self._emit = emit
-        self._total = total
-        self._lock = threading.Lock()
-        self._done = 0
-        self._next = 0.0
-
-    def add(self, count: int) -> None:
-        """More bytes came, or some have to come again."""
-        with self._lock:
-            self._done += count
-            now = time.monotonic()
-            if now >= self._next:
-                self._next = now + _INTERVAL
-                self._emit(PhaseAdvanced(_PHASE, max(0, self._done), self._total))
 
 
 def output_directory(path: Path) -> Path:
