@@ -62,13 +62,14 @@ def save_credentials(registry: str, credentials: Credentials, asked: Path | None
     document = _read(path)
     key = _HUB.get(registry, registry)
     helper = _helper(document, key)
+    token = credentials.identity_token
     if helper:
-        credential_helper.store(helper, key, credentials.username, credentials.password)
+        pair = ("<token>", token) if token else (credentials.username, credentials.password)
+        credential_helper.store(helper, key, *pair)
         return f"docker-credential-{helper}"
-    pair = f"{credentials.username}:{credentials.password}".encode()
-    auths = document.setdefault("auths", {})
+    encoded = base64.b64encode(f"{credentials.username}:{credentials.password}".encode()).decode()
     # The whole entry: an identity token of an earlier login would count more than what is stored now.
-    auths[key] = {"auth": base64.b64encode(pair).decode()}
+    document.setdefault("auths", {})[key] = {"auth": ""} | {"identitytoken": token} if token else {"auth": encoded}
     _write(path, document)
     return str(path)
 
