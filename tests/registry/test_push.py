@@ -125,10 +125,10 @@ class Keeping:
         self.received = 0
 
     def __call__(self, request: Request) -> bool:
-        path, _, query = request.path.partition("?")
+        path = request.path.partition("?")[0]
         if "/uploads/" in path:
             upload = self.stored.setdefault("large" if request.command == "PATCH" else "any", bytearray())
-            upload = self.stored["large"] if "large" in self.stored else upload
+            upload = self.stored.get("large", upload)
             if request.command == "GET":
                 request.reply(204, Location=path, Range=f"0-{len(upload) - 1}")
             elif request.command == "PATCH":

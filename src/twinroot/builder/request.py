@@ -17,7 +17,7 @@ from twinroot.distro.rpm_sources import check_sources
 from twinroot.errors import ConfigError, InputError
 from twinroot.output.disk import DISK_FORMATS
 from twinroot.output.files import check_output
-from twinroot.registry.access import DEFAULT_LIMIT, Access, Fetching
+from twinroot.registry.access import DEFAULT_LIMIT, Access, Fetching, Trust
 from twinroot.registry.source import RegistryImage, from_config, from_specification
 
 OUTPUT_FORMATS = ("cosi", *DISK_FORMATS)
@@ -36,6 +36,7 @@ class Options:
     image_cache: Path | None = None
     image_cache_size: int = DEFAULT_LIMIT
     access: Access = field(default_factory=Access)
+    trust: Trust = field(default_factory=Trust)
     output_file: Path | None = None
     output_format: str | None = None
     compression_level: int | None = None
@@ -103,7 +104,7 @@ def _fetching(options: Options) -> Fetching:
     if options.image_cache is None:
         hint = "add --image-cache-dir DIR"
         raise InputError("a base image from a registry needs a directory to be kept in", hint=hint)
-    return Fetching(options.image_cache, options.image_cache_size, options.access)
+    return Fetching(options.image_cache, options.image_cache_size, options.access, options.trust)
 
 
 def _check_config(config: LoadedConfig, options: Options) -> None:

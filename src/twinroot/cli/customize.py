@@ -48,6 +48,7 @@ def add_flags(parser: argparse.ArgumentParser, *, needs_build_dir: bool = True) 
         "--cosi-compression-level", type=int, metavar="N", help="zstd level for COSI, 1 to 22 (default: 3)"
     )
     registry_flags.add_access_flags(parser)
+    registry_flags.add_trust_flags(parser)
     add_global_flags(parser, top=False)
 
 
@@ -68,6 +69,7 @@ def _customize(arguments: argparse.Namespace, emit: Emit) -> None:
         image_cache=arguments.image_cache_dir,
         image_cache_size=registry_flags.cache_size(arguments.image_cache_size),
         access=registry_flags.access(arguments),
+        trust=registry_flags.trust(arguments),
         output_file=arguments.output_image_file,
         output_format=arguments.output_image_format or None,
         compression_level=arguments.cosi_compression_level,

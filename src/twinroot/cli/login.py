@@ -86,7 +86,9 @@ def _logout(arguments: argparse.Namespace) -> None:
 
 def _registry(text: str) -> str:
     if not _REGISTRY.fullmatch(text):
-        raise InputError(f"{text!r} is not a registry", hint="write HOST or HOST:PORT, for example registry.example.com")
+        raise InputError(
+            f"{text!r} is not a registry", hint="write HOST or HOST:PORT, for example registry.example.com"
+        )
     return text
 
 

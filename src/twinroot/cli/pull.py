@@ -24,6 +24,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", type=Path, default=Path(), metavar="DIR", help="where the files go (default: here)"
     )
     registry_flags.add_access_flags(parser)
+    registry_flags.add_trust_flags(parser)
     add_global_flags(parser, top=False)
 
 
@@ -37,12 +38,18 @@ def _pull(arguments: argparse.Namespace, emit: Emit) -> Show:
     from twinroot.registry.client import Client
     from twinroot.registry.pull import files_of, output_directory, pull
     from twinroot.registry.resolve import resolve
+    from twinroot.registry.trust import policy_for
 
     reference = registry_flags.reference(arguments.reference)
     platform = registry_flags.platform(arguments.platform)
     directory = output_directory(arguments.output)
     with Client(reference, registry_flags.access(arguments)) as client:
+        policy = policy_for(reference, registry_flags.trust(arguments))
         resolved = resolve(client, platform)
+        if policy:
+            from twinroot.registry.notation.signatures import check_signatures
+
+            check_signatures(client, resolved, policy)
         with naming_full_disk(directory, "output directory"):
             files = pull(client, files_of(resolved, str(reference)), directory, emit)
     log.info("Pulled %s", reference.at(resolved.descriptor.digest))

@@ -10,7 +10,7 @@ from twinroot.errors import InputError
 
 if TYPE_CHECKING:
     from twinroot.config.registry_reference import Reference
-    from twinroot.registry.access import Access
+    from twinroot.registry.access import Access, Trust
     from twinroot.registry.manifest import Platform
 
 
@@ -29,6 +29,25 @@ def add_access_flags(parser: argparse.ArgumentParser) -> None:
         "--registry-config", type=Path, metavar="FILE",
         help="the file with credentials, in place of those that docker and podman use",
     )  # fmt: skip
+
+
+def add_trust_flags(parser: argparse.ArgumentParser) -> None:
+    """Whose signatures are wanted."""
+    group = parser.add_argument_group("signature flags")
+    group.add_argument(
+        "--trust-policy", type=Path, metavar="FILE",
+        help="verify signatures by this trust policy; its trust store is beside it (default: notation's own, if any)",
+    )  # fmt: skip
+    group.add_argument(
+        "--insecure-skip-signature", action="store_true", help="use the image whoever made it; not for azureLinux"
+    )
+
+
+def trust(arguments: argparse.Namespace) -> Trust:
+    """What the flags say."""
+    from twinroot.registry.access import Trust
+
+    return Trust(arguments.trust_policy, arguments.insecure_skip_signature)
 
 
 def access(arguments: argparse.Namespace) -> Access:

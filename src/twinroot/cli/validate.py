@@ -16,7 +16,6 @@ from twinroot.events import Emit
 
 if TYPE_CHECKING:
     from twinroot.config.load import LoadedConfig
-    from twinroot.registry.access import Access
 
 log = logging.getLogger("twinroot.cli")
 
@@ -46,6 +45,7 @@ def _add_resource_flags(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--build-dir", type=Path, metavar="DIR", help="scratch space; required for oci and all")
     registry_flags.add_access_flags(parser)
+    registry_flags.add_trust_flags(parser)
 
 
 def run_compatible(arguments: argparse.Namespace) -> int:
@@ -74,7 +74,7 @@ def _validate(files: Iterable[Path], arguments: argparse.Namespace) -> None:
     problems: list[Problem] = []
     for file in files:
         try:
-            problems += _problems(file, resources, registry_flags.access(arguments))
+            problems += _problems(file, resources, arguments)
         except ConfigError as error:
             problems += error.problems
     if problems:
@@ -92,7 +92,7 @@ def _resources(arguments: argparse.Namespace) -> frozenset[str]:
     return found | {"files", "oci"} if "all" in found else found
 
 
-def _problems(file: Path, resources: frozenset[str], access: Access) -> list[Problem]:
+def _problems(file: Path, resources: frozenset[str], arguments: argparse.Namespace) -> list[Problem]:
     from twinroot.config.load import load_image_config
     from twinroot.config.load_inject_files import is_inject_files, load_inject_files
     from twinroot.config.resources import resource_problems
@@ -103,24 +103,30 @@ def _problems(file: Path, resources: frozenset[str], access: Access) -> list[Pro
         return []
     loaded = load_image_config(file)
     problems = resource_problems(loaded, input_and_output=True) if "files" in resources else []
-    return [*problems, *(_registry_problems(loaded, access) if "oci" in resources else ())]
+    return [*problems, *(_registry_problems(loaded, arguments) if "oci" in resources else ())]
 
 
-def _registry_problems(loaded: LoadedConfig, access: Access) -> list[Problem]:
-    """What is wrong with a base image in a registry: that there is none, or none for the platform."""
+def _registry_problems(loaded: LoadedConfig, arguments: argparse.Namespace) -> list[Problem]:
+    """What is wrong with a base image in a registry: there is none, none for the platform, or none that is signed."""
     from twinroot.registry.client import Client
     from twinroot.registry.pull import files_of
     from twinroot.registry.resolve import resolve
     from twinroot.registry.source import disk_image_of, from_config
+    from twinroot.registry.trust import policy_for
 
     image = from_config(loaded.config.input.image)
     if image is None:
         return []
     try:
-        with Client(image.reference, access) as client:
+        policy = policy_for(image.reference, registry_flags.trust(arguments), azure_linux=image.azure_linux)
+        with Client(image.reference, registry_flags.access(arguments)) as client:
             resolved = resolve(client, image.platform)
             where = str(image.reference)
             disk_image_of(files_of(resolved, where), where)
+            if policy:
+                from twinroot.registry.notation.signatures import check_signatures
+
+                check_signatures(client, resolved, policy)
     except TwinrootError as error:
         key = "azureLinux" if image.azure_linux else "oci"
         message = f"{error.where}: {error.message}" if error.where else error.message

@@ -18,9 +18,18 @@ class Access:
 
 
 @dataclass(frozen=True)
+class Trust:
+    """Whose signatures are wanted: a trust policy's file in place of notation's own, or `skip` to want none."""
+
+    policy_file: Path | None = None
+    skip: bool = False
+
+
+@dataclass(frozen=True)
 class Fetching:
-    """How images are fetched: the cache's directory, the bytes that it may hold, and the way to registries."""
+    """How images are fetched: the cache's directory, the bytes that it may hold, the way to registries, whom to trust."""
 
     cache: Path
     cache_limit: int = DEFAULT_LIMIT
     access: Access = Access()
+    trust: Trust = Trust()

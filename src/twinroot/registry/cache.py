@@ -1,8 +1,9 @@
 """A cache of disk images from registries, by content.
 
-    CACHE/digests/sha256/HEX/        a complete image: the file under its name, manifest.json, signatures.json
+    CACHE/digests/sha256/HEX/        a complete image: the file under its name, manifest.json
     CACHE/partial/HEX/               one that is being fetched; the next run continues it
     CACHE/locks/HEX                  shared while a run uses the image, exclusive while one makes or removes it
+    CACHE/signatures/HEX.json        the signature that counted for it
     CACHE/references/SHA256.json     the digest that a reference last led to, for machines that are offline
 
 HEX is the digest of the manifest. A directory below `digests` appears whole; what is in it is hashed again at each use,
@@ -52,6 +53,10 @@ class Cache:
         """Where an image is being fetched."""
         return self.directory / "partial" / digest.split(":")[1]
 
+    def signature_file(self, digest: str) -> Path:
+        """Where the signature that counted for an image is kept."""
+        return self.directory / "signatures" / f"{digest.split(':')[1]}.json"
+
     def reference_file(self, key: str) -> Path:
         """Where the digest of a reference is kept."""
         return self.directory / "references" / f"{digest_of(key.encode()).split(':')[1]}.json"
@@ -60,7 +65,7 @@ class Cache:
 def open_cache(cache: Cache) -> Cache:
     """Make the directories; InputError when the cache cannot be used."""
     try:
-        for name in ("digests", "partial", "locks", "references"):
+        for name in ("digests", "partial", "locks", "references", "signatures"):
             (cache.directory / name).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(

@@ -16,7 +16,9 @@ from twinroot.registry.client import Client
 from twinroot.registry.manifest import Descriptor
 from twinroot.registry.pull import files_of, pull
 from twinroot.registry.resolve import Resolved, resolve
+from twinroot.registry.signed import check_again, check_now
 from twinroot.registry.source import RegistryImage, disk_image_of
+from twinroot.registry.trust import policy_for
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +30,7 @@ def cached_image(image: RegistryImage, fetching: Fetching, emit: Emit) -> Iterat
     A tag is asked for at the registry each time; when that cannot be reached, what the tag last led to is used.
     """
     cache = store.open_cache(Cache(fetching.cache, fetching.cache_limit))
+    policy = policy_for(image.reference, fetching.trust, azure_linux=image.azure_linux)
     key = f"{image.reference} {image.platform or ''}".strip()
     with ExitStack() as stack:
         with Client(image.reference, fetching.access) as client:
@@ -38,10 +41,14 @@ def cached_image(image: RegistryImage, fetching: Fetching, emit: Emit) -> Iterat
                 if digest is None:
                     raise
                 log.warning("%s; using what is in the cache", error)
+                if policy:
+                    check_again(cache, digest, policy, str(image.reference))
                 stack.enter_context(store.locked(cache, digest, exclusive=False))
                 path = _cached(cache, digest, str(image.reference))
             else:
                 digest = resolved.descriptor.digest
+                if policy:
+                    check_now(client, resolved, cache, policy)
                 path = _present(client, resolved, cache, stack, emit)
                 store.remember(cache, key, digest)
         if path is None:

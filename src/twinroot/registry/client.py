@@ -98,6 +98,18 @@ class Client:
                 attempt += 1
                 self.pause(attempt, network_error(error, self.url(url)), limit=None if repeat else 1)
 
+    def public(self, url: str, limit: int) -> bytes:
+        """The body of a public URL that is none of this registry's; nothing is sent that says who asks."""
+        response = self._repeated("GET", url, {}, None)
+        try:
+            if response.status_code != 200:
+                raise NetworkError(f"the server answers {response.status_code} {response.reason}", where=url)
+            return _body(response, limit)
+        except Broken as error:
+            raise network_error(error, url) from error
+        finally:
+            response.close()
+
     @contextmanager
     def open(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, data: bytes | None = None,
