@@ -15,8 +15,16 @@ from tests.images import Finished, command
 from tests.registry.servers import CuttingProxy, Registry, Request, Scripted, digest_of
 from tests.registry.test_pull import MIB, pull
 from tests.unit.formats.cosi_samples import plan
+from twinroot.config.registry_reference import Reference
+from twinroot.errors import NetworkError
+from twinroot.events import silent
 from twinroot.formats.cosi.writer import write_cosi
+from twinroot.registry import retry
+from twinroot.registry.access import Access
+from twinroot.registry.client import Client
 from twinroot.registry.manifest import OCI_INDEX, OCI_MANIFEST, TITLE
+from twinroot.registry.push import Push
+from twinroot.registry.push import push as push_files
 
 
 def push(*arguments: object) -> Finished:
@@ -165,12 +173,16 @@ def test_a_registry_that_keeps_parts_gets_nothing_twice(scripted: Scripted, tmp_
     assert keeping.received == len(data)
 
 
-def test_a_registry_that_never_gets_further_is_given_up(scripted: Scripted, tmp_path: Path) -> None:
+def test_a_registry_that_never_gets_further_is_given_up(
+    scripted: Scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retry, "_FIRST", 0.01)
     (tmp_path / "f.raw").write_bytes(bytes(MIB))
     scripted.answer = Keeping([0] * 100)
-    done = push(tmp_path / "f.raw", f"{scripted.host}/a:1")
-    assert done.code == 1
-    assert "the connection does not work" in done.stderr
+    with Client(Reference(scripted.host, "a"), Access(plain_http=True)) as client:
+        with pytest.raises(NetworkError, match="the connection does not work"):
+            push_files(client, Push((tmp_path / "f.raw",)), silent)
+    assert sum(method == "PATCH" for method, _ in scripted.requests) == retry.MAX_ATTEMPTS
 
 
 def test_mistakes_before_anything_is_sent(scripted: Scripted, tmp_path: Path) -> None:
