@@ -441,6 +441,17 @@ def test_what_cannot_be_reached(tmp_path: Path, reference: str, message: str) ->
     assert "Traceback" not in done.stderr
 
 
+def test_proxies_are_for_other_machines(scripted: Scripted, tmp_path: Path) -> None:
+    scripted.put("a", "latest", {"f": b"x"})
+    proxies = {"HTTP_PROXY": f"http://{scripted.host}", "HTTPS_PROXY": "http://127.0.0.1:1"}
+    done = pull("registry.invalid/a", tmp_path / "out", "--plain-http", env=proxies)
+    assert "not found" in done.stderr  # the proxy's answer
+    assert in_time(scripted) == ["http://registry.invalid/v2/a/manifests/latest"]
+    done = pull(f"{scripted.host}/a", tmp_path / "out", env={"HTTP_PROXY": "http://127.0.0.1:1"} | proxies)
+    assert done.code == 0, done.stderr
+    assert "http://" not in in_time(scripted)[-1]
+
+
 def test_images_without_names_are_no_artifacts(scripted: Scripted, tmp_path: Path) -> None:
     scripted.put("a", "latest", {})
     assert "there are no named files in this" in pull(f"{scripted.host}/a", tmp_path / "out").stderr

@@ -52,6 +52,11 @@ class Session(requests.Session):
         if self.should_strip_auth(before, after):  # type: ignore[no-untyped-call]
             prepared_request.headers.pop("Authorization", None)
 
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        """Proxies of the environment, but none to reach this machine itself."""
+        settings = super().merge_environment_settings(url, proxies, stream, verify, cert)
+        return {**settings, "proxies": {}} if is_loopback(urlsplit(str(url)).netloc) else settings
+
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         """Where a response leads to."""
         target = super().get_redirect_target(resp)
