@@ -160,6 +160,19 @@ def test_a_credential_helper(scripted: Scripted, tmp_path: Path, monkeypatch: py
     assert not (tmp_path / "home/stored").exists()
 
 
+@pytest.mark.parametrize("code", [1, 3])
+def test_a_helper_that_fails_shows_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    helper = tmp_path / "bin/docker-credential-broken"
+    helper.parent.mkdir()
+    helper.write_text(f"#!/bin/sh\necho hush\nexit {code}\n")
+    helper.chmod(0o755)
+    monkeypatch.setenv("TWINROOT_TOOL_PATH", f"{helper.parent}:/usr/bin:/bin")
+    (tmp_path / "a.json").write_text(json.dumps({"credsStore": "broken"}))
+    with pytest.raises(InputError, match=r"docker-credential-broken get example\.com failed") as caught:
+        find_credentials(Reference("example.com", "a"), tmp_path / "a.json")
+    assert "hush" not in str(caught.value)
+
+
 def test_a_refresh_token(scripted: Scripted, tmp_path: Path) -> None:
     forms: list[dict[str, list[str]]] = []
 

@@ -138,7 +138,9 @@ def _asked_helper(helper: str, key: str) -> Credentials | None:
         if answer is None and key == _HUB["docker.io"]:
             answer = credential_helper.get(helper, f"https://{key}/v1/")
     except CommandError as error:
-        raise InputError(f"docker-credential-{helper} does not work", hint=str(error)) from error
+        # Without what it printed, which may hold a secret.
+        message = f"docker-credential-{helper} get {key} failed with exit code {error.code}"
+        raise InputError(message, hint="try it by hand to see why") from error
     if answer is None:
         return None
     username, secret = answer
