@@ -71,7 +71,7 @@ format: setup
 	@$(BIN)/ruff format .
 
 bench: images
-	@$(BIN)/python bench/run.py
+	@$(BIN)/python -m bench.run
 
 clean:
 	rm -rf build out

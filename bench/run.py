@@ -1,6 +1,6 @@
 """`make bench`: speed and memory of the builder, each figure beside its limit, both measured in this one run.
 
-    python bench/run.py [--output bench/results.json]
+    python -m bench.run [--output bench/results.json]
 
 Absolute times say little on shared machines, so every limit is a ratio against something measured on the same data in
 the same run, or a bound with room to spare. Results go to bench/results.json together with what machine it was.
@@ -15,10 +15,12 @@ import platform
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from bench import registry
+from bench.peak_memory import PeakMemory
 
 from twinroot.formats.cosi.reader import open_cosi
 
@@ -70,7 +72,7 @@ def build(config: Path, output: Path, build_dir: Path) -> Build:
     ]  # fmt: skip
     started = time.monotonic()
     with subprocess.Popen([*map(str, argv)], stderr=subprocess.PIPE, text=True) as process:
-        memory = _PeakMemory(process.pid)
+        memory = PeakMemory(process.pid)
         assert process.stderr is not None
         lines = [json.loads(line) for line in process.stderr if line.startswith("{")]
         code = process.wait()
@@ -79,33 +81,6 @@ def build(config: Path, output: Path, build_dir: Path) -> Build:
         raise SystemExit(f"the build failed: {lines[-1]['msg'] if lines else 'no output'}")
     phases = {line["phase"]: line["seconds"] for line in lines if line.get("event") == "phase-finished"}
     return Build(seconds, phases, memory.stop())
-
-
-class _PeakMemory:
-    """Watches the largest resident size of one process (not of the programs it starts)."""
-
-    def __init__(self, pid: int) -> None:
-        self._path = Path(f"/proc/{pid}/status")
-        self._peak = 0
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-
-    def stop(self) -> float:
-        """End watching; the peak in MiB."""
-        self._ended.set()
-        self._thread.join()
-        return self._peak / 1024
-
-    def _watch(self) -> None:
-        while not self._ended.wait(0.05):
-            try:
-                lines = self._path.read_text().splitlines()
-            except OSError:
-                return
-            for line in lines:
-                if line.startswith("VmHWM:"):
-                    self._peak = max(self._peak, int(line.split()[1]))
 
 
 def compress_with_zstd(cosi: Path, scratch: Path) -> float:
@@ -162,6 +137,7 @@ def measure(scratch: Path) -> tuple[list[Figure], dict[str, Build]]:
         zstd.append(compress_with_zstd(scratch / "small.cosi", scratch))
         large.append(build(larger_config(scratch), scratch / "large.cosi", scratch / "build"))
         builds |= {f"4 GiB root, round {number}": small[-1], f"40 GiB root, round {number}": large[-1]}
+    pull, pull_peak = registry.measure(scratch)
     limit, own = min(zstd), min(b.own for b in small)
     writing = min(b.phases["cosi"] for b in small)
     whole = min(sum(b.phases[name] for name in ("filesystems", "shrink", "cosi")) for b in small)
@@ -170,6 +146,8 @@ def measure(scratch: Path) -> tuple[list[Figure], dict[str, Build]]:
         Figure("tree to COSI, against zstd -3 -T0 and sha384", whole / limit, 1.3, "ratio"),
         Figure("customise to COSI outside package manager and dracut", own, 25.0, "s"),
         Figure("40 GiB root against 4 GiB root", min(b.own for b in large) / own, 1.15, "ratio"),
+        Figure("pull, against curl and then sha256sum of the same blob", pull, 1 / 0.8, "ratio"),
+        Figure("peak memory of a pull", pull_peak, 100.0, "MiB"),
         Figure("peak memory of our process", max(b.peak_mib for b in builds.values()), 300.0, "MiB"),
         Figure("validate-config of the example, start-up included", check_config(), 0.4, "s"),
     ]

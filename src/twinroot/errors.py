@@ -7,6 +7,7 @@
     ├── HostError            the machine we run on lacks something: fix the machine
     │   ├── MissingToolError a program is not installed; names its package
     │   ├── NoSpaceError     a disk, an image or a partition is full
+    │   ├── NetworkError     a server cannot be reached, or keeps failing
     │   └── BusyError        somebody else is using what we need
     ├── CommandError         another program failed; carries the command and what it printed
     ├── MachineError         a virtual machine ended, hung or did not come up; carries the end of its console
@@ -96,6 +97,10 @@ class MissingToolError(HostError):
 
 class NoSpaceError(HostError):
     """There is no room left where we write."""
+
+
+class NetworkError(HostError):
+    """A server cannot be reached, or keeps failing; asking again later may help."""
 
 
 class BusyError(HostError):

@@ -5,7 +5,7 @@ CACHE/<owner>/trees/<id>/       the changes: overlay layers and directories of `
 CACHE/<owner>/runs/<name>.json  what the last run of a configuration depended on
 CACHE/<owner>/digests.json      digests of files
 
-<owner> is `root` or `user-<uid>`: overlays of ordinary users keep their marks in other attributes. A tree appears under
+<owner> is `root` or `user`: overlays of ordinary users keep their marks in other attributes. A tree appears under
 its name when it is complete. When all are larger than `LIMIT`, those that were not used for longest are removed.
 """
 

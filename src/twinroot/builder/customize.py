@@ -23,6 +23,7 @@ from twinroot.base.image import open_raw, probe
 from twinroot.base.tree import Tree, assemble
 from twinroot.boot import grub_probe
 from twinroot.boot.grub_bios import BiosBoot
+from twinroot.builder.base_image import base_image
 from twinroot.builder.build_directory import BuildDirectory, open_build_directory
 from twinroot.builder.inputs import input_hashes
 from twinroot.builder.os_changes import OsWork, change_os
@@ -59,6 +60,7 @@ _PROGRAMS_ISOLATION = ("mount", "umount", "unshare", "setpriv", "chroot")
 class _Plan:
     """What will be built on what."""
 
+    image_file: Path
     facts: BaseFacts
     distro: Distro
     disk: PlannedDisk
@@ -79,9 +81,10 @@ def customize(request: CustomizeRequest, emit: Emit) -> None:
         replacing(request.output_file) as partial,
         open_build_directory(request.build_dir) as build,
         naming_full_disk(request.build_dir, "build directory"),
+        base_image(request, emit) as image_file,
     ):
         with Mounts() as mounts, _umask(0o022):
-            plan = _open_base(request, build.scratch, mounts if privileged else None, emit)
+            plan = _open_base(request, image_file, build.scratch, mounts if privileged else None, emit)
             steps = tree_steps(request.config)
             cache, done = _restore(request, plan, steps, build, privileged=privileged)
             tree = assemble(plan.facts, plan.disk, build.scratch, mounts, privileged=privileged, changed=done > 0)
@@ -107,9 +110,9 @@ def require_programs(request: CustomizeRequest) -> None:
         require(("createrepo_c",))
 
 
-def _open_base(request: CustomizeRequest, scratch: Path, mounts: Mounts | None, emit: Emit) -> _Plan:
-    name = str(request.image_file)
-    image = probe(request.image_file)
+def _open_base(request: CustomizeRequest, image_file: Path, scratch: Path, mounts: Mounts | None, emit: Emit) -> _Plan:
+    name = str(image_file)
+    image = probe(image_file)
     with phase(emit, "base", "Opening the base image", total=100, unit="percent") as advance:
         disk = open_raw(image, scratch, lambda percent: advance(int(percent)))
         facts = read_facts(disk, name, mounts, scratch)
@@ -122,7 +125,7 @@ def _open_base(request: CustomizeRequest, scratch: Path, mounts: Mounts | None, 
     log.info("Base image: %s, %s, %s", release.get("PRETTY_NAME", distro.name), architecture, image.format)
     if distro.packages == "deb" and request.rpm_sources:
         raise InputError("--rpm-source cannot be used with a base image that is made of Debian packages")
-    identity, time = _identity(request, emit), build_time(os.environ, datetime.now(UTC))
+    identity, time = _identity(request, image_file, emit), build_time(os.environ, datetime.now(UTC))
     layout = request.config.layout
     if layout:
         planned = plan_new_disk(layout, request.config.config.storage.filesystems, identity)
@@ -132,7 +135,7 @@ def _open_base(request: CustomizeRequest, scratch: Path, mounts: Mounts | None, 
         require([PROGRAMS[p.copy_identity[0]] for p in planned.partitions if p.copy_identity])
     planned.holding("/")
     require_types([p.filesystem.type for p in planned.partitions if p.filesystem])
-    return _Plan(facts, distro, planned, identity, time)
+    return _Plan(image_file, facts, distro, planned, identity, time)
 
 
 @contextmanager
@@ -145,13 +148,13 @@ def _umask(mask: int) -> Iterator[None]:
         os.umask(before)
 
 
-def _identity(request: CustomizeRequest, emit: Emit) -> Identity:
+def _identity(request: CustomizeRequest, image_file: Path, emit: Emit) -> Identity:
     """A new image id each time; with SOURCE_DATE_EPOCH one that follows from the inputs."""
     epoch = source_date_epoch()
     if epoch is None:
         return Identity(uuid4())
     with phase(emit, "inputs", "Reading the inputs for the image id", unit="step"):
-        return Identity(derived_id(input_hashes(request), epoch))
+        return Identity(derived_id(input_hashes(request, image_file), epoch))
 
 
 def _restore(
@@ -160,7 +163,9 @@ def _restore(
     """The cache, where one is wanted, and how many steps its tree, now in the scratch folder, has behind it."""
     if request.cache_dir is None:
         return None, 0
-    cache = StepCache(request.cache_dir, request, steps, plan.disk, plan.identity, privileged=privileged)
+    cache = StepCache(
+        request.cache_dir, request, plan.image_file, steps, plan.disk, plan.identity, privileged=privileged
+    )
     with naming_full_disk(request.cache_dir, "cache directory"):
         return cache, cache.restore(build.scratch, explain=request.why_rebuild)
 

@@ -18,7 +18,7 @@ from twinroot.builder.request import CustomizeRequest
 from twinroot.config.image.config import ImageConfig
 from twinroot.config.image.file import ConfigFile
 from twinroot.config.image.host_paths import Kind, host_paths
-from twinroot.config.image.uses import Pattern
+from twinroot.config.uses import Pattern
 from twinroot.plan.content_ids import Ingredient, Recipe
 from twinroot.plan.disk import PlannedDisk, mount_path
 from twinroot.plan.steps import Action, Step
@@ -47,11 +47,11 @@ _KEYS: dict[Action, tuple[str, ...]] = {
 _SCRIPTS = (Action.POST_SCRIPTS, Action.FINAL_SCRIPTS)
 
 
-def foundation(request: CustomizeRequest, disk: PlannedDisk, digests: Digests) -> tuple[Ingredient, ...]:
+def foundation(image_file: Path, disk: PlannedDisk, digests: Digests) -> tuple[Ingredient, ...]:
     """What the whole tree stands on."""
     parts = [f"{mount_path(p)}:{p.filesystem.type}" for p in disk.mounted if p.filesystem]
     return (
-        Ingredient(f"base image {request.image_file}", digests.file(request.image_file)),
+        Ingredient(f"base image {image_file}", digests.file(image_file)),
         Ingredient("mount points and their file systems", _text("\n".join(parts))),
         Ingredient("twinroot itself", digests.tree(Path(own_package).parent, contents=True, pattern="*.py")),
         Ingredient("SOURCE_DATE_EPOCH", os.environ.get("SOURCE_DATE_EPOCH", "")),

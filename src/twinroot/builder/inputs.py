@@ -18,7 +18,7 @@ from twinroot.config.image.host_paths import Kind, host_paths
 from twinroot.errors import InputError
 
 
-def input_hashes(request: CustomizeRequest) -> Iterator[tuple[str, str]]:
+def input_hashes(request: CustomizeRequest, image_file: Path) -> Iterator[tuple[str, str]]:
     """Every input: its role and the SHA-256 of its content, in a fixed order. InputError for what cannot be read."""
     yield "twinroot", __version__
     for index, file in enumerate(request.config.files):
@@ -26,7 +26,7 @@ def input_hashes(request: CustomizeRequest) -> Iterator[tuple[str, str]]:
         for found in host_paths(file.config):
             if found.kind in (Kind.FILE, Kind.DIRECTORY, Kind.LIST) and found.key[0] != "input":
                 yield ".".join(map(str, ("config", index, *found.key))), tree_hash(file.resolve(found.path))
-    yield "base", tree_hash(request.image_file)
+    yield "base", tree_hash(image_file)
     for index, source in enumerate(request.rpm_sources):
         yield f"packages {index}", tree_hash(source)
     yield "base repositories", str(request.base_repositories)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from twinroot.config.checks import at_place
 from twinroot.config.image.not_built import UNBUILT_FORMATS, unbuilt
 from twinroot.config.image.output_rules import removed_package_manager
+from twinroot.config.image.preview_features import PreviewFeature
 from twinroot.config.load import LoadedConfig
 from twinroot.config.problems import KeyPath
 from twinroot.config.resources import resource_problems
@@ -16,6 +17,8 @@ from twinroot.distro.rpm_sources import check_sources
 from twinroot.errors import ConfigError, InputError
 from twinroot.output.disk import DISK_FORMATS
 from twinroot.output.files import check_output
+from twinroot.registry.access import DEFAULT_LIMIT, Access, Fetching, Trust
+from twinroot.registry.source import RegistryImage, from_config, from_specification
 
 OUTPUT_FORMATS = ("cosi", *DISK_FORMATS)
 _INPUT: KeyPath = ("input", "image", "path")
@@ -29,6 +32,11 @@ class Options:
 
     build_dir: Path
     image_file: Path | None = None
+    image: str | None = None
+    image_cache: Path | None = None
+    image_cache_size: int = DEFAULT_LIMIT
+    access: Access = field(default_factory=Access)
+    trust: Trust = field(default_factory=Trust)
     output_file: Path | None = None
     output_format: str | None = None
     compression_level: int | None = None
@@ -40,11 +48,12 @@ class Options:
 
 @dataclass(frozen=True)
 class CustomizeRequest:
-    """Everything decided. `compression_level` is zstd's, for COSI."""
+    """Everything decided. `compression_level` is zstd's, for COSI; `fetching` is for a base image in a registry."""
 
     config: LoadedConfig
     build_dir: Path
-    image_file: Path
+    base: Path | RegistryImage
+    fetching: Fetching | None
     output_file: Path
     output_format: str
     compression_level: int
@@ -59,8 +68,8 @@ def resolve_request(config: LoadedConfig, options: Options) -> CustomizeRequest:
     _check_config(config, options)
     if options.why_rebuild and options.cache_dir is None:
         raise InputError("--why-rebuild speaks of a cache", hint="name one with --cache-dir")
-    image = options.image_file or config.resolve(_INPUT)
-    if image is None:
+    base = choose_base(config, options.image_file, options.image)
+    if base is None:
         raise InputError("no base image is given", hint="use --image-file, or input.image.path in the config")
     output = options.output_file or config.resolve(_OUTPUT)
     if output is None:
@@ -71,7 +80,8 @@ def resolve_request(config: LoadedConfig, options: Options) -> CustomizeRequest:
     return CustomizeRequest(
         config=config,
         build_dir=options.build_dir,
-        image_file=image,
+        base=base,
+        fetching=_fetching(options) if isinstance(base, RegistryImage) else None,
         output_file=output,
         output_format=output_format,
         compression_level=check_level(_level(options.compression_level, config)),
@@ -82,9 +92,33 @@ def resolve_request(config: LoadedConfig, options: Options) -> CustomizeRequest:
     )
 
 
+def choose_base(config: LoadedConfig, image_file: Path | None, image: str | None) -> Path | RegistryImage | None:
+    """The base image: `--image-file`, else `--image`, else what the config says; None when nothing says it."""
+    if image_file and image:
+        raise InputError("--image-file and --image may not be given together", hint="remove one of them")
+    if image_file:
+        return image_file
+    if image:
+        found = from_specification(image)
+        feature: PreviewFeature = "input-image-oci"
+        if feature not in config.config.preview_features:
+            hint = f"add {feature} to the list previewFeatures of the configuration"
+            raise InputError(f"--image needs the preview feature '{feature}'", hint=hint)
+        return found
+    return from_config(config.config.input.image) or config.resolve(_INPUT)
+
+
+def _fetching(options: Options) -> Fetching:
+    if options.image_cache is None:
+        hint = "add --image-cache-dir DIR"
+        raise InputError("a base image from a registry needs a directory to be kept in", hint=hint)
+    return Fetching(options.image_cache, options.image_cache_size, options.access, options.trust)
+
+
 def _check_config(config: LoadedConfig, options: Options) -> None:
     """ConfigError for what this version cannot do, and for what the output format of the command line rules out."""
-    image_given, format_given = options.image_file is not None, options.output_format is not None
+    image_given = options.image_file is not None or options.image is not None
+    format_given = options.output_format is not None
     findings = [
         *unbuilt(config.config, image_given=image_given, format_given=format_given),
         *removed_package_manager(config.config, options.output_format),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -32,15 +31,14 @@ class StepCache:
     """The cache in one run."""
 
     def __init__(
-        self, directory: Path, request: CustomizeRequest, steps: Sequence[Step], disk: PlannedDisk, identity: Identity,
-        *, privileged: bool,
+        self, directory: Path, request: CustomizeRequest, image_file: Path, steps: Sequence[Step], disk: PlannedDisk,
+        identity: Identity, *, privileged: bool,
     ) -> None:  # fmt: skip
-        owner = "root" if privileged else f"user-{os.environ.get('SUDO_UID') or os.getuid()}"
-        self._checkpoints = Checkpoints(directory, owner)
+        self._checkpoints = Checkpoints(directory, "root" if privileged else "user")
         self._steps = steps
         digests = Digests(self._checkpoints.directory / "digests.json")
         self._now: _Record = (
-            foundation(request, disk, digests),
+            foundation(image_file, disk, digests),
             tuple(recipe(request, step, digests) for step in steps),
         )
         digests.save()

@@ -6,6 +6,7 @@ import argparse
 import logging
 from pathlib import Path
 
+from twinroot.cli import registry_flags
 from twinroot.cli.arguments import add_global_flags, split_list
 from twinroot.cli.frame import run_command
 from twinroot.events import Emit
@@ -21,6 +22,16 @@ def add_flags(parser: argparse.ArgumentParser, *, needs_build_dir: bool = True) 
     )
     parser.add_argument("--config-file", type=Path, required=True, metavar="FILE", help="the image configuration")
     parser.add_argument("--image-file", type=Path, metavar="FILE", help="base image: raw, qcow2, vhd, vhd-fixed, vhdx")
+    parser.add_argument(
+        "--image", metavar="SPEC", help="base image in a registry: oci:REFERENCE or azurelinux:VARIANT:VERSION"
+    )
+    parser.add_argument(
+        "--image-cache-dir", type=Path, metavar="DIR", help="where images from registries are kept; made when missing"
+    )
+    parser.add_argument(
+        "--image-cache-size", metavar="SIZE",
+        help="how much of them is kept, for example 50G (default: 20G); the least recently used go first",
+    )  # fmt: skip
     parser.add_argument(
         "--output-image-file", "--output-path", dest="output_image_file", type=Path, metavar="PATH",
         help="the file to write",
@@ -43,6 +54,8 @@ def add_flags(parser: argparse.ArgumentParser, *, needs_build_dir: bool = True) 
         help="keep what steps made, and do not run those again that would make the same",
     )
     parser.add_argument("--why-rebuild", action="store_true", help="with --cache-dir: say which input changed")
+    registry_flags.add_access_flags(parser)
+    registry_flags.add_trust_flags(parser)
     add_global_flags(parser, top=False)
 
 
@@ -59,6 +72,11 @@ def _customize(arguments: argparse.Namespace, emit: Emit) -> None:
     options = Options(
         build_dir=arguments.build_dir,
         image_file=arguments.image_file,
+        image=arguments.image,
+        image_cache=arguments.image_cache_dir,
+        image_cache_size=registry_flags.cache_size(arguments.image_cache_size),
+        access=registry_flags.access(arguments),
+        trust=registry_flags.trust(arguments),
         output_file=arguments.output_image_file,
         output_format=arguments.output_image_format or None,
         compression_level=arguments.cosi_compression_level,

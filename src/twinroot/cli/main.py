@@ -7,7 +7,20 @@ import sys
 from collections.abc import Sequence
 
 from twinroot import __version__
-from twinroot.cli import boot, config, convert, customize, diff, inspect, plan, verify, verify_reproducible
+from twinroot.cli import (
+    boot,
+    config,
+    convert,
+    customize,
+    diff,
+    inspect,
+    login,
+    plan,
+    pull,
+    push,
+    verify,
+    verify_reproducible,
+)
 from twinroot.cli.arguments import Parser, add_global_flags
 
 _COMMANDS = (
@@ -18,6 +31,9 @@ _COMMANDS = (
     ("diff", "show in what two images differ", diff),
     ("verify-reproducible", "build an image twice and show the first difference, if there is one", verify_reproducible),
     ("convert", "turn a COSI file or a disk image into another format", convert),
+    ("pull", "get the files of an artifact in a registry", pull),
+    ("push", "store files in a registry, as one artifact", push),
+    ("login", "keep credentials for a registry, after trying them", login),
     ("boot", "start a COSI file or a disk image in a virtual machine", boot),
 )
 
@@ -38,6 +54,10 @@ def build_parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
         module.add_flags(command)
         command.set_defaults(run=module.run)
+    summary = "forget the credentials for a registry"
+    command = commands.add_parser("logout", help=summary, description=summary[0].upper() + summary[1:] + ".")
+    login.add_logout_flags(command)
+    command.set_defaults(run=login.run_logout)
     summary = "check a configuration, show it merged with its bases, export a schema"
     command = commands.add_parser("config", help=summary, description=summary[0].upper() + summary[1:] + ".")
     config.add_commands(command)

@@ -38,11 +38,12 @@ def _plan(arguments: argparse.Namespace) -> Show:
 
     loaded = load_image_config(arguments.config_file)
     configured = loaded.config.output.image
-    image_given, format_given = bool(arguments.image_file), bool(arguments.output_image_format)
+    image_given = bool(arguments.image_file or arguments.image)
+    format_given = bool(arguments.output_image_format)
     findings = unbuilt(loaded.config, image_given=image_given, format_given=format_given)
     missing = [at_place(loaded.document, finding) for finding in findings]
     ends = Ends(
-        base_image=str(arguments.image_file) if arguments.image_file else _configured_image(loaded),
+        base_image=_text(arguments.image_file or arguments.image) or _configured_image(loaded),
         output_file=_text(arguments.output_image_file or loaded.resolve(("output", "image", "path"))),
         output_format=arguments.output_image_format or configured.format,
     )

@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from twinroot.cli import registry_flags
 from twinroot.cli.arguments import add_global_flags, split_list
 from twinroot.cli.frame import Show, report_problems, run_command
-from twinroot.errors import ConfigError, InputError, Problem
+from twinroot.errors import ConfigError, InputError, Problem, TwinrootError
 from twinroot.events import Emit
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def _add_resource_flags(parser: argparse.ArgumentParser) -> None:
         help="also look for what the configuration names: files, oci (images in registries), all; may be repeated",
     )  # fmt: skip
     parser.add_argument("--build-dir", type=Path, metavar="DIR", help="scratch space; required for oci and all")
+    registry_flags.add_access_flags(parser)
+    registry_flags.add_trust_flags(parser)
 
 
 def run_compatible(arguments: argparse.Namespace) -> int:
@@ -112,13 +115,33 @@ def _problems(file: Path, resources: frozenset[str], arguments: argparse.Namespa
         return []
     loaded = load_image_config(file)
     problems = resource_problems(loaded, input_and_output=True) if "files" in resources else []
-    return [*problems, *(_registry_problems(loaded) if "oci" in resources else ())]
+    return [*problems, *(_registry_problems(loaded, arguments) if "oci" in resources else ())]
 
 
-def _registry_problems(loaded: LoadedConfig) -> list[Problem]:
-    image = loaded.config.input.image
-    for key, value in (("oci", image.oci), ("azureLinux", image.azure_linux)):
-        if value:
-            message = "looking for images in registries is not built yet in this version of twinroot"
-            return [loaded.document.problem(("input", "image", key), message)]
+def _registry_problems(loaded: LoadedConfig, arguments: argparse.Namespace) -> list[Problem]:
+    """What is wrong with a base image in a registry: there is none, none for the platform, or none that is signed."""
+    from twinroot.registry.client import Client
+    from twinroot.registry.pull import files_of
+    from twinroot.registry.resolve import resolve
+    from twinroot.registry.source import disk_image_of, from_config
+    from twinroot.registry.trust import policy_for
+
+    image = from_config(loaded.config.input.image)
+    if image is None:
+        return []
+    try:
+        policy = policy_for(image.reference, registry_flags.trust(arguments), azure_linux=image.azure_linux)
+        with Client(image.reference, registry_flags.access(arguments)) as client:
+            resolved = resolve(client, image.platform)
+            where = str(image.reference)
+            disk_image_of(files_of(resolved, where), where)
+            if policy:
+                from twinroot.registry.notation.signatures import check_signatures
+
+                check_signatures(client, resolved, policy)
+    except TwinrootError as error:
+        key = "azureLinux" if image.azure_linux else "oci"
+        message = f"{error.where}: {error.message}" if error.where else error.message
+        return [loaded.document.problem(("input", "image", key), message, error.hint)]
+    log.info("%s is %s", image.reference, resolved.descriptor.digest)
     return []

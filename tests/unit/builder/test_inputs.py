@@ -17,8 +17,12 @@ CONFIG = "os:\n  hostname: a\n  packages:\n    installLists: [list.yaml]\n"
 
 
 def inputs(place: Path) -> dict[str, str]:
-    options = Options(place / "build", place / "base.raw", place / "out.raw", "raw", rpm_sources=(place / "rpms",))
-    return dict(input_hashes(resolve_request(load_image_config(place / "config.yaml"), options)))
+    base = place / "base.raw"
+    options = Options(
+        build_dir=place / "build", image_file=base, output_file=place / "out.raw", output_format="raw",
+        rpm_sources=(place / "rpms",),
+    )  # fmt: skip
+    return dict(input_hashes(resolve_request(load_image_config(place / "config.yaml"), options), base))
 
 
 @pytest.fixture

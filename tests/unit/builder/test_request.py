@@ -10,11 +10,10 @@ from twinroot.builder.request import Options, resolve_request
 from twinroot.config.image.not_built import NOT_BUILT
 from twinroot.config.load import load_image_config
 from twinroot.errors import ConfigError, InputError
+from twinroot.registry.source import RegistryImage
 
 VERITY = "{id: v, name: usr, dataDevice: {idType: part-label, id: a}, hashDevice: {idType: part-label, id: b}}"
 UNBUILT = {
-    "input.image.oci": "input: {image: {oci: example.com/a:1}}",
-    "input.image.azureLinux": "input: {image: {azureLinux: {variant: a, version: 3.0}}}",
     "output.image.format": "output: {image: {format: iso}}",
     "output.artifacts": "output: {artifacts: {path: a, items: [shim]}}",
     "output.selinuxPolicyPath": "output: {selinuxPolicyPath: a}",
@@ -41,8 +40,7 @@ def test_the_table_of_this_test_is_complete() -> None:
 
 @pytest.mark.parametrize("key", UNBUILT)
 def test_what_is_not_built_is_valid_and_refused_by_name_when_it_is_run(tmp_path: Path, key: str) -> None:
-    overriding = {"image_file": None} if key.startswith("input") else {}
-    overriding |= {"output_format": None} if key == "output.image.format" else {}
+    overriding = {"output_format": None} if key == "output.image.format" else {}
     with pytest.raises(ConfigError) as caught:
         resolve(tmp_path, FEATURES + UNBUILT[key], **overriding)
     (problem,) = caught.value.problems
@@ -58,7 +56,7 @@ def test_what_is_not_built_is_valid_and_refused_by_name_when_it_is_run(tmp_path:
         "pxe: {initramfsType: full-os}",
         "os: {imageHistory: none}",
         "os: {overlays: []}",
-        UNBUILT["input.image.oci"],
+        "input: {image: {oci: example.com/a:1}}",
         UNBUILT["output.image.format"],
     ],
 )
@@ -81,6 +79,11 @@ def test_missing_resources_are_found_before_any_work(tmp_path: Path) -> None:
     ("options", "message"),
     [
         ({"image_file": None}, "no base image is given"),
+        ({"image": "oci:example.com/a"}, "--image-file and --image may not be given together"),
+        ({"image_file": None, "image": "oci:example.com/a"}, "--image needs the preview feature 'input-image-oci'"),
+        ({"image_file": None, "image": "oci:A"}, "'A' is not a registry reference"),
+        ({"image_file": None, "image": "azurelinux:minimal-os"}, "this names no image"),
+        ({"image_file": None, "image": "azurelinux:minimal-os:three"}, "'three' is not a version of Azure Linux"),
         ({"output_file": None}, "no output is given"),
         ({"output_format": None}, "no output format is given"),
         ({"output_format": "iso"}, "output format 'iso' is not built yet"),
@@ -91,3 +94,33 @@ def test_missing_resources_are_found_before_any_work(tmp_path: Path) -> None:
 def test_what_the_command_line_lacks(tmp_path: Path, options: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         resolve(tmp_path, "{}", **options)
+
+
+REGISTRY_BASES = [
+    ("input: {image: {oci: example.com/a:1}}", None, "example.com/a:1", None, False),
+    ("input: {image: {oci: {uri: example.com/a, platform: linux/arm64}}}", None, "example.com/a", "linux/arm64", False),
+    (
+        "input: {image: {azureLinux: {variant: minimal-os, version: 3.0}}}", None,
+        "mcr.microsoft.com/azurelinux/3.0/image/minimal-os:latest", None, True,
+    ),
+    ("os: {}", "oci:example.com/a:1", "example.com/a:1", None, False),
+    (
+        "input: {image: {path: a.vhdx}}", "azurelinux:minimal-os:3.0.20250910",
+        "mcr.microsoft.com/azurelinux/3.0/image/minimal-os:3.0.20250910", None, True,
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "image", "reference", "platform", "azure"), REGISTRY_BASES)
+def test_base_images_in_registries(
+    tmp_path: Path, text: str, image: str | None, reference: str, platform: str | None, azure: bool
+) -> None:
+    (tmp_path / "c.yaml").write_text(FEATURES + text)
+    config = load_image_config(tmp_path / "c.yaml")
+    options = {"build_dir": tmp_path, "image": image, "output_file": tmp_path / "o.raw", "output_format": "raw"}
+    with pytest.raises(InputError, match="needs a directory to be kept in"):
+        resolve_request(config, Options(**options))  # type: ignore[arg-type]
+    base = resolve_request(config, Options(**options, image_cache=tmp_path / "cache")).base  # type: ignore[arg-type]
+    assert isinstance(base, RegistryImage)
+    assert (str(base.reference), base.azure_linux) == (reference, azure)
+    assert str(base.platform) == str(platform)

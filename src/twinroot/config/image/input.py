@@ -9,26 +9,17 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, model_validator
 
 from twinroot.config.problems import Finding, quoted
+from twinroot.config.registry_reference import COMPONENT, REFERENCE_HINT, parse_reference
 from twinroot.config.scalars import OptionalStr, ScalarError, from_text
 from twinroot.config.section import Section, ShortSection
 
-# Grammar of the OCI distribution specification; the host is that of a URL.
-_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_REFERENCE = re.compile(
-    r"(?P<host>[A-Za-z0-9.-]+(?::[0-9]{1,5})?|\[[0-9a-fA-F:]+\](?::[0-9]{1,5})?)"
-    rf"/(?P<repository>{_COMPONENT}(?:/{_COMPONENT})*)"
-    r"(?::(?P<tag>\w[\w.-]{0,127}))?"
-    r"(?:@(?P<digest>sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}))?",
-    re.ASCII,
-)
 _VERSION = re.compile(r"[0-9]+\.[0-9]+(?:\.[0-9]+)?")
 
 
 def oci_reference(text: str) -> str:
     """A registry reference: `host/repository`, with a tag, a digest or both."""
-    if len(text) > 1024 or not _REFERENCE.fullmatch(text):
-        hint = "write HOST/REPOSITORY:TAG or HOST/REPOSITORY@sha256:…, for example mcr.microsoft.com/a/b:1.0"
-        raise ScalarError(f"{quoted(text)} is not a registry reference", hint)
+    if not parse_reference(text):
+        raise ScalarError(f"{quoted(text)} is not a registry reference", REFERENCE_HINT)
     return text
 
 
@@ -41,7 +32,7 @@ def azure_linux_version(text: str) -> str:
 
 def azure_linux_variant(text: str) -> str:
     """A component of a repository's name, such as `minimal-os`."""
-    if not re.fullmatch(_COMPONENT, text):
+    if not re.fullmatch(COMPONENT, text):
         hint = "write lower-case letters and digits, with single separators between, for example minimal-os"
         raise ScalarError(f"{quoted(text)} is not a variant of Azure Linux", hint)
     return text

@@ -18,8 +18,6 @@ _FORMAT: KeyPath = ("output", "image", "format")
 UNBUILT_FORMATS = ("iso", "pxe-dir", "pxe-tar", "baremetal-image")
 
 NOT_BUILT = (
-    Pattern("input.image.oci"),
-    Pattern("input.image.azureLinux"),
     Pattern("output.image.format", UNBUILT_FORMATS),
     Pattern("output.artifacts"),
     Pattern("output.selinuxPolicyPath"),

@@ -1,0 +1,1 @@
+"""OCI registries: references resolved, artifacts pulled and pushed, what was pulled cached, signatures verified."""

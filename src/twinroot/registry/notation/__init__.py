@@ -1,0 +1,1 @@
+"""Signatures of the Notary Project ("notation"): envelopes, trust policies and stores, verification."""
