@@ -60,6 +60,15 @@ def test_what_a_script_sees(tools: Path, place: Workplace) -> None:
     assert "sub" in text.split("configs ")[1]
 
 
+def test_the_network_is_there_when_asked_for(tools: Path, place: Workplace) -> None:
+    config = _list("{content: 'cat /proc/net/dev /etc/resolv.conf > /etc/seen'}")
+    image = Inside(place.succeeds(tools, config, "--script-network"))
+    seen = image.text("/etc/seen") or ""
+    host = Path("/proc/net/dev").read_text().splitlines()
+    assert [line.split(":")[0] for line in host] == [line.split(":")[0] for line in seen.splitlines()[: len(host)]]
+    assert seen.endswith(Path("/etc/resolv.conf").read_text())
+
+
 def test_the_environment_reaches_the_script_only(tools: Path, place: Workplace) -> None:
     """A search path and a library path of the image are not the host's."""
     log = place.root / "log"

@@ -72,7 +72,7 @@ os:
     - {source: app, destination: /opt/app, newDirPermissions: "750", childFilePermissions: "555"}
   services:
     enable: [SSH, own.timer]
-    disable: [systemd-timesyncd]
+    disable: [systemd-networkd-wait-online]
   modules:
     - {name: loop, loadMode: always, options: {max_loop: "5"}}
     - {name: pcspkr, loadMode: disable}
@@ -165,7 +165,7 @@ def test_file_systems(console: Console) -> None:
     assert "subvol=/@data" in console.check("findmnt -nro OPTIONS --mountpoint /data")
     assert console.run("dd if=/dev/urandom of=/data/big bs=1M count=100 conv=fsync").code != 0  # beyond the quota
     console.check("rm -f /data/big; dd if=/dev/urandom of=/data/small bs=1M count=5 conv=fsync")
-    assert console.run("blkid -p /dev/vda6").code == 2
+    assert " TYPE=" not in console.run("blkid -p /dev/vda6").output
 
 
 def test_names_and_arguments(console: Console) -> None:
@@ -180,7 +180,7 @@ def test_files_and_directories(console: Console) -> None:
 
 def test_scripts(console: Console) -> None:
     assert console.check("cat /etc/post") == "one|two words|north|/root|"
-    assert console.check("/usr/local/bin/copied").strip() == "tool"
+    assert console.check("sh /usr/local/bin/copied").strip() == "tool"
     assert console.check("cat /etc/last").strip() == "localhost"
 
 
@@ -188,7 +188,7 @@ def test_services(console: Console) -> None:
     assert console.check("systemctl is-active ssh.service sshd.service | grep -c '^active'").strip() in ("1", "2")
     console.check("systemctl is-enabled own.timer; for i in $(seq 60); do test -e /run/own && break; sleep 1; done")
     assert console.check("cat /run/own").strip() == "ran"
-    assert console.run("systemctl is-active systemd-timesyncd").output.strip() == "inactive"
+    assert console.run("systemctl is-enabled systemd-networkd-wait-online").output.strip() == "disabled"
 
 
 def test_modules(console: Console) -> None:
@@ -214,7 +214,7 @@ def test_users(console: Console) -> None:
     assert console.check("id alice").split()[0] == "uid=1600(alice)"
     assert "operators" in console.check("id -nG alice").split()
     assert "bob:*:" in console.check("grep ^bob: /etc/shadow")
-    ssh = "ssh -o StrictHostKeyChecking=no -o BatchMode=yes -i /run/key"
+    ssh = "ssh -o LogLevel=ERROR -o StrictHostKeyChecking=no -o BatchMode=yes -i /run/key"
     console.check("for i in $(seq 60); do ss -ltn | grep -q ':22 ' && break; sleep 1; done")
     assert console.check(f"{ssh} alice@localhost 'id -un; echo $0'", timeout=180).split() == ["alice", "bash"]
     assert console.run(f"{ssh} bob@localhost true", timeout=180).code != 0

@@ -76,6 +76,7 @@ def _ingredients(request: CustomizeRequest, step: Step, digests: Digests) -> Ite
     if step.action in _SCRIPTS and file:
         # A script sees the directory of its configuration file, and may read anything there.
         yield Ingredient(f"files in {file.path.parent}", digests.tree(file.path.parent, contents=False))
+        yield Ingredient("--script-network", _text(repr(request.script_network)))
 
 
 def _dump(config: ImageConfig, key: str) -> str:

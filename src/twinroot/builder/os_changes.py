@@ -215,12 +215,16 @@ def _remove_package_manager(work: OsWork, _step: Step) -> None:
 
 def _post_scripts(work: OsWork, step: Step) -> None:
     with phase(work.emit, "scripts", "Running scripts", unit="step"):
-        run_scripts(work.chroot, work.file(step), "postCustomization")
+        _scripts(work, step, "postCustomization")
 
 
 def _final_scripts(work: OsWork, step: Step) -> None:
     with phase(work.emit, "scripts", "Running final scripts", unit="step"):
-        run_scripts(work.chroot, work.file(step), "finalizeCustomization")
+        _scripts(work, step, "finalizeCustomization")
+
+
+def _scripts(work: OsWork, step: Step, which: str) -> None:
+    run_scripts(work.chroot, work.file(step), which, network=work.request.script_network)
 
 
 def _kernel_check(work: OsWork, _step: Step) -> None:

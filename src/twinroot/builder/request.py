@@ -42,6 +42,7 @@ class Options:
     compression_level: int | None = None
     rpm_sources: tuple[Path, ...] = ()
     disable_base_repositories: bool = False
+    script_network: bool = False
     cache_dir: Path | None = None
     why_rebuild: bool = False
 
@@ -59,6 +60,7 @@ class CustomizeRequest:
     compression_level: int
     rpm_sources: tuple[Path, ...]
     base_repositories: bool
+    script_network: bool = False
     cache_dir: Path | None = None
     why_rebuild: bool = False
 
@@ -87,6 +89,7 @@ def resolve_request(config: LoadedConfig, options: Options) -> CustomizeRequest:
         compression_level=check_level(_level(options.compression_level, config)),
         rpm_sources=options.rpm_sources,
         base_repositories=not options.disable_base_repositories,
+        script_network=options.script_network,
         cache_dir=options.cache_dir,
         why_rebuild=options.why_rebuild,
     )

@@ -1,7 +1,7 @@
 """`scripts`: the user's own programs inside the image (image behaviour spec §22).
 
-They run as all programs of the image do (see `sandbox.chroot`), without the host's network; the directory of the
-configuration file that names them is at /_imageconfigs, read-only.
+They run as all programs of the image do (see `sandbox.chroot`), without the host's network unless it was asked for; the
+directory of the configuration file that names them is at /_imageconfigs, read-only.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SHELL = "/bin/sh"
 _SHOWN = 12  # lines of a failed script, as CommandError has it
 
 
-def run_scripts(chroot: Chroot, file: ConfigFile, which: str) -> None:
+def run_scripts(chroot: Chroot, file: ConfigFile, which: str, *, network: bool) -> None:
     """Run one file's list, `postCustomization` or `finalizeCustomization`; InputError for the first that fails."""
     scripts = file.config.scripts
     chosen = scripts.post_customization if which == "postCustomization" else scripts.finalize_customization
@@ -36,7 +36,7 @@ def run_scripts(chroot: Chroot, file: ConfigFile, which: str) -> None:
         for index, script in enumerate(chosen):
             key: KeyPath = ("scripts", which, index)
             with _placed(chroot, file, script, key) as path:
-                _run(chroot, file, script, key, path)
+                _run(chroot, file, script, key, path, network=network)
 
 
 @contextmanager
@@ -59,7 +59,7 @@ def _placed(chroot: Chroot, file: ConfigFile, script: Script, key: KeyPath) -> I
         place.unlink(missing_ok=True)
 
 
-def _run(chroot: Chroot, file: ConfigFile, script: Script, key: KeyPath, path: str) -> None:
+def _run(chroot: Chroot, file: ConfigFile, script: Script, key: KeyPath, path: str, *, network: bool) -> None:
     interpreter = script.interpreter or _SHELL
     if "PATH" not in script.environment_variables and not _has(chroot, interpreter):
         at = (*key, "interpreter") if script.interpreter else key
@@ -74,7 +74,7 @@ def _run(chroot: Chroot, file: ConfigFile, script: Script, key: KeyPath, path: s
 
     try:
         argv = [interpreter, path, *script.arguments]
-        chroot.run(argv, env=script.environment_variables, on_line=see, merged=True)
+        chroot.run(argv, env=script.environment_variables, on_line=see, merged=True, network=network)
     except CommandError as error:
         raise _failure(error, what, file, key) from error
 

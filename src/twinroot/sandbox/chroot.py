@@ -12,13 +12,14 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from twinroot.errors import InputError
 from twinroot.sandbox.mounts import Mounts
 from twinroot.sandbox.paths import resolve_inside
+from twinroot.sandbox.resolver import lent_resolver
 from twinroot.tools.run import Result, run
 
 _NODES = ("null", "zero", "full", "random", "urandom", "tty")
@@ -66,7 +67,8 @@ class Chroot:
         merged: bool = False,
         network: bool = False,
     ) -> Result:
-        """Run a program of the image; as `tools.run.run`. `network` lets it reach the host's network.
+        """Run a program of the image; as `tools.run.run`. `network` lets it reach the host's network,
+        and know its name servers.
 
         `env` adds to `ENVIRONMENT`. It reaches the image's program only, and no command line that others can see.
         """
@@ -76,7 +78,8 @@ class Chroot:
         command += ["sh", "-c", _ENTER, "enter", str(self.root), *argv]
         words = [f"{name}={value}" for name, value in (ENVIRONMENT | dict(env or {})).items()]
         outside = {"TWINROOT_DROP": _DROPPED, "TWINROOT_ENV": shlex.join(words)}
-        return run(command, env=outside, stdin=stdin, ok=ok, on_line=on_line, merged=merged)
+        with lent_resolver(self.root) if network else nullcontext():
+            return run(command, env=outside, stdin=stdin, ok=ok, on_line=on_line, merged=merged)
 
     @contextmanager
     def showing(self, directory: Path, name: str) -> Iterator[str]:
