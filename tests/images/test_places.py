@@ -169,7 +169,7 @@ def test_missing_program(program: str, package: str, small: Path, place: Workpla
 
 # Configs, once through the command line; everything about them is tested beside the config package.
 
-_BAD = "os:\n  hostname: ok\n  colour: blue\n  overlays: []\n"
+_BAD = "os:\n  hostname: ok\n  colour: blue\n  shape: round\n"
 
 
 def test_config_problems_with_their_places(small: Path, place: Workplace) -> None:
