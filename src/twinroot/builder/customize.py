@@ -76,6 +76,7 @@ def customize(request: CustomizeRequest, emit: Emit) -> None:
     source_date_epoch()  # said to be wrong before any work
     require_programs(request)
     privileged = isolate()
+    require(() if privileged else ("fuse2fs",))
     # The output gets its name last of all, when everything else has been cleaned up and nothing can fail any more.
     with (
         replacing(request.output_file) as partial,

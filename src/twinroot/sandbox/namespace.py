@@ -38,6 +38,7 @@ def isolate() -> bool:
         _forget_host_name()
         return True
     uid_range, gid_range = _subordinate("uid"), _subordinate("gid")
+    _require_fuse()
     uid, gid, pid = os.geteuid(), os.getegid(), os.getpid()
     ready_read, ready_write = os.pipe()
     child = os.fork()
@@ -64,6 +65,16 @@ def isolate() -> bool:
     _become_root_inside(libc)
     _forget_host_name()
     return False
+
+
+def _require_fuse() -> None:
+    """Filesystems of a base image are read through FUSE, whose device some hosts and most containers keep closed."""
+    device = Path("/dev/fuse")
+    if not os.access(device, os.R_OK | os.W_OK):
+        what = "may not be opened by ordinary users on this host" if device.exists() else "is missing on this host"
+        raise HostError(
+            f"{device} {what}", hint=f"run as root, or let root make it usable: modprobe fuse; chmod 666 {device}"
+        )
 
 
 def _become_root_inside(libc: ctypes.CDLL) -> None:
