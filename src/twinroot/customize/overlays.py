@@ -23,24 +23,40 @@ _INITRD_MOUNT = "x-initrd.mount"
 _DRACUT = ("/etc/dracut.conf.d/overlay.conf", 'add_drivers+=" overlay "\n')
 _TOOLS_MODULES = "/etc/initramfs-tools/modules"
 _TOOLS_SCRIPT = "/etc/initramfs-tools/scripts/init-bottom/twinroot-initrd-mounts"
-# init-bottom: the root file system is mounted at $rootmnt by then. fstab(5) escapes white space in octal.
-_SCRIPT = r"""#!/bin/sh
+# init-bottom: the root file system is mounted at $rootmnt by then. fstab(5) escapes white space in octal. The shell
+# does all it can: without busybox an initramfs has few programs, and neither tr nor sed.
+INITRD_MOUNTS = r"""#!/bin/sh
 # Mounts what /etc/fstab marks with x-initrd.mount, as dracut and systemd do: written by twinroot for os.overlays.
 [ "$1" = prereqs ] && exit 0
 . /scripts/functions
+# All $2 in $1 replaced by $3.
+replaced() {
+  rest=$1 made=
+  while [ "$rest" != "${rest#*"$2"}" ]; do
+    made="$made${rest%%"$2"*}$3"
+    rest=${rest#*"$2"}
+  done
+  printf %s "$made$rest"
+}
+set -f
+blanks=$IFS
 while read -r source point type options _; do
   case ",$options," in *,x-initrd.mount,*) ;; *) continue ;; esac
   case "$source" in "#"*) continue ;; esac
   kept=
-  for option in $(echo "$options" | tr ',' ' '); do
+  IFS=,
+  for option in $options; do
     case "$option" in
       x-*|defaults|auto|noauto|nofail|_netdev|user|users) continue ;;
     esac
-    kept="$kept,$(echo "$option" | sed -e "s,=/sysroot/,=$rootmnt/,g" -e "s,:/sysroot/,:$rootmnt/,g")"
+    option=$(replaced "$option" "=/sysroot/" "=$rootmnt/")
+    kept="$kept,$(replaced "$option" ":/sysroot/" ":$rootmnt/")"
   done
+  IFS=$blanks
   [ "$type" = overlay ] && { modprobe -q overlay || true; }
   case "$source" in *=*|/dev/*) source=$(resolve_device "$source") ;; esac
   point=$(printf %b "$point")
+  kept=$(printf %b "$kept")
   mkdir -p "$rootmnt$point" 2>/dev/null || true
   mount -t "$type" -o "${kept#,}" "$source" "$rootmnt$point" || panic "$point cannot be mounted"
 done < "$rootmnt/etc/fstab"
@@ -136,7 +152,7 @@ def _prepare_initramfs(root: Path, overlays: Sequence[Overlay], distro: Distro) 
     if "overlay" not in modules.split("\n"):
         place_file(root, _TOOLS_MODULES, f"{modules.rstrip()}\noverlay\n".lstrip(), follow=True)
     if any(overlay.is_initrd_overlay for overlay in overlays):
-        place_file(root, _TOOLS_SCRIPT, _SCRIPT).chmod(0o755)
+        place_file(root, _TOOLS_SCRIPT, INITRD_MOUNTS).chmod(0o755)
 
 
 def label_rules(overlays: Sequence[Overlay]) -> tuple[list[str], list[str]]:
