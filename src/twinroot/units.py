@@ -73,6 +73,7 @@ _BY_ARCHITECTURE: dict[str, dict[str, UUID]] = {
 }
 ESP = PARTITION_TYPES["esp"]
 BIOS_GRUB = PARTITION_TYPES["bios-grub"]
+SWAP = PARTITION_TYPES["swap"]
 LINUX_GENERIC = PARTITION_TYPES["linux-generic"]
 
 # Spellings of a system architecture that a COSI file may carry (COSI spec 3.10), by their canonical name.

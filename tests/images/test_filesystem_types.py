@@ -77,7 +77,9 @@ def test_a_root_on_xfs_and_subvolumes_of_btrfs(small: Path, place: Workplace, tm
     ]
     with image.open("rb") as disk:
         disk.seek(417 * MIB)
-        assert not any(disk.read(48 * MIB)), "what has no filesystem is empty"
+        area = disk.read(32 * MIB)
+        assert area[4086:4096] == b"SWAPSPACE2" and area.count(0) > 32 * MIB - 64, "ready to be turned on"
+        assert not any(disk.read(16 * MIB)), "what has no filesystem is empty"
 
 
 def test_as_cosi(small: Path, place: Workplace) -> None:

@@ -44,7 +44,7 @@ storage:
       type: btrfs
       btrfs:
         subvolumes:
-          - {path: "@home", mountPoint: {path: /home, options: compress=zstd}}
+          - {path: "@home", mountPoint: {path: /home, options: noatime}}
           - {path: "@data", mountPoint: /data, quota: {referencedLimit: 64M}}
 os:
   bootloader: {resetType: hard-reset}
@@ -161,7 +161,8 @@ def test_it_comes_up_without_failures(console: Console) -> None:
 def test_file_systems(console: Console) -> None:
     rows = console.check("for p in / /var /srv /home /data /boot/efi; do findmnt -nro FSTYPE --mountpoint $p; done")
     assert rows.split() == ["ext4", "ext4", "xfs", "btrfs", "btrfs", "vfat"]
-    assert "compress=zstd" in console.check("findmnt -nro OPTIONS --mountpoint /home")
+    assert "noatime" in console.check("findmnt -nro OPTIONS --mountpoint /home")
+    assert console.check("swapon --noheadings --show=NAME").strip() == "/dev/vda5"
     assert "subvol=/@data" in console.check("findmnt -nro OPTIONS --mountpoint /data")
     assert console.run("dd if=/dev/urandom of=/data/big bs=1M count=100 conv=fsync").code != 0  # beyond the quota
     console.check("rm -f /data/big; dd if=/dev/urandom of=/data/small bs=1M count=5 conv=fsync")

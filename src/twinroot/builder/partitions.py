@@ -16,7 +16,9 @@ from twinroot.plan.disk import PlannedDisk, PlannedPartition
 from twinroot.plan.identity import Identity
 from twinroot.sandbox.mounts import Mounts
 from twinroot.storage.filesystems import make_filesystem
+from twinroot.tools import swap
 from twinroot.tools.identity import set_uuid
+from twinroot.units import SWAP
 
 
 def make_partitions(
@@ -55,7 +57,7 @@ def _content(
         region = FileRegion(base, partition.copy_from, partition.size)
         return _renewed(region, image, partition.copy_identity) if partition.copy_identity else region
     if partition.filesystem is None:
-        return _bytes(image, b"", partition.size)
+        return _unmounted(partition, image, identity)
     boot = disk.holding("/boot") is partition
     features = distro.features(partition.filesystem.type, boot=boot)
     seed = str(identity.uuid(f"hash seed {partition.entry.number}"))
@@ -64,6 +66,14 @@ def _content(
             subvolume: _settled_view(tree, mounts, mount.path) for subvolume, mount in partition.filesystem.mounts
         }  # fmt: skip
         make_filesystem(partition, views, image, features=features, hash_seed=seed)
+    return FileRegion(image, 0, partition.size)
+
+
+def _unmounted(partition: PlannedPartition, image: Path, identity: Identity) -> FileRegion:
+    """A swap area where the type says so, since a system turns on what it finds of that type; otherwise zeros."""
+    if partition.entry.type_uuid != SWAP:
+        return _bytes(image, b"", partition.size)
+    swap.make(image, partition.size, uuid=str(identity.uuid(f"swap {partition.entry.number}")))
     return FileRegion(image, 0, partition.size)
 
 

@@ -24,6 +24,7 @@ _PACKAGES = {
     "mkfs.fat": "dosfstools",
     "mkfs.vfat": "dosfstools",
     "mkfs.xfs": "xfsprogs",
+    "mkswap": "util-linux",
     "mmd": "mtools",
     "mmdebstrap": "mmdebstrap",
     "mount": "mount",

@@ -142,13 +142,6 @@ def test_the_script_mounts_what_is_marked(tmp_path: Path) -> None:
     assert mounted == [f"{root}/var", f"{root}/a\\x20b", f"{root}/etc"]
 
 
-def test_the_script_names_its_order() -> None:
-    from twinroot.customize import overlays
-
-    done = subprocess.run(["sh", "-c", overlays._SCRIPT, "x", "prereqs"], capture_output=True, check=True)
-    assert done.stdout == done.stderr == b""
-
-
 def test_labels() -> None:
     subs, local = label_rules([overlay(work_dir="/var/w.d+")])
     assert subs == ["/var/u /etc"]
