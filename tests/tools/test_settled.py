@@ -46,13 +46,6 @@ def test_same_filesystem_at_another_time(shrink: bool, tmp_path: Path, monkeypat
     assert images[0].read_bytes() == images[1].read_bytes()
 
 
-def test_change_times_are_kept_without_an_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
-    make(partition("ext4", 32 * MIB), tree_at(tmp_path / "tree"), tmp_path / "image")
-    text = e2fsprogs.run(["debugfs", "-R", "stat /a", tmp_path / "image"]).stdout
-    assert f"ctime: 0x{1_600_000_000:08x}" not in text
-
-
 def test_converted_image_without_an_id(tmp_path: Path) -> None:
     """The COSI file of an image that has no id of its own gets one of its bytes."""
     base = small_base(tmp_path / "base.raw", _with_grub)
