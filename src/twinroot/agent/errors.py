@@ -24,6 +24,15 @@ CATEGORIES: dict[str, str] = {
     "manual-rollback-reboot-check": "servicing",
     "storage-configuration-changed": "invalid-input",
     "datastore": "servicing",
+    "create-boot-entry": "servicing",
+    "deploy-esp-images": "servicing",
+    "enumerate-ukis": "servicing",
+    "find-staged-file": "servicing",
+    "list-and-parse-boot-entries": "servicing",
+    "read-efi-variable": "servicing",
+    "set-efi-variable": "servicing",
+    "set-up-uefi-fallback": "servicing",
+    "update-uki": "servicing",
 }
 """The category of each error that this version can end with."""
 
