@@ -29,6 +29,7 @@ CATEGORIES: dict[str, str] = {
     "enumerate-ukis": "servicing",
     "find-staged-file": "servicing",
     "list-and-parse-boot-entries": "servicing",
+    "no-available-install-index": "unsupported-configuration",
     "read-efi-variable": "servicing",
     "set-efi-variable": "servicing",
     "set-up-uefi-fallback": "servicing",
