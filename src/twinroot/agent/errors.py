@@ -37,6 +37,7 @@ CATEGORIES: dict[str, str] = {
     "run-post-provision-script": "servicing",
     "run-pre-servicing-script": "servicing",
     "set-up-uefi-fallback": "servicing",
+    "update-grub-configs": "servicing",
     "update-uki": "servicing",
 }
 """The category of each error that this version can end with."""
