@@ -24,6 +24,21 @@ CATEGORIES: dict[str, str] = {
     "manual-rollback-reboot-check": "servicing",
     "storage-configuration-changed": "invalid-input",
     "datastore": "servicing",
+    "create-boot-entry": "servicing",
+    "deploy-esp-images": "servicing",
+    "enumerate-ukis": "servicing",
+    "find-staged-file": "servicing",
+    "invalid-host-configuration-dynamic": "invalid-input",
+    "list-and-parse-boot-entries": "servicing",
+    "no-available-install-index": "unsupported-configuration",
+    "read-efi-variable": "servicing",
+    "set-efi-variable": "servicing",
+    "run-post-configure-script": "servicing",
+    "run-post-provision-script": "servicing",
+    "run-pre-servicing-script": "servicing",
+    "set-up-uefi-fallback": "servicing",
+    "update-grub-configs": "servicing",
+    "update-uki": "servicing",
 }
 """The category of each error that this version can end with."""
 

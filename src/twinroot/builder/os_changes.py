@@ -20,7 +20,6 @@ from twinroot.customize.history import write_history
 from twinroot.customize.hostname import set_hostname
 from twinroot.customize.image_release import BuildStamp, write_release
 from twinroot.customize.initramfs import check_kernel, regenerate
-from twinroot.customize.modules import apply_modules
 from twinroot.customize.overlays import apply_overlays, label_rules
 from twinroot.customize.packages import PackageWork, apply_packages, list_installed, remove_package_manager
 from twinroot.customize.scripts import run_scripts
@@ -38,6 +37,7 @@ from twinroot.plan.steps import Action, Step
 from twinroot.sandbox.chroot import Chroot
 from twinroot.sandbox.paths import place_file, read_text
 from twinroot.storage import fstab
+from twinroot.system.modules import apply_modules
 
 # "Installing : curl-7.88.1-10.x86_64   12/56" of dnf and tdnf.
 _COUNT = re.compile(r"\b(\d+)/(\d+)\s*$")

@@ -8,9 +8,10 @@ from twinroot.config.image.file import ConfigFile
 from twinroot.config.image.os import Os
 from twinroot.config.image.users import Group
 from twinroot.config.problems import Finding, KeyPath, quoted
-from twinroot.customize.accounts import change_accounts, read_groups
+from twinroot.customize.accounts import change_accounts
 from twinroot.distro.distro import Distro
 from twinroot.sandbox.chroot import Chroot
+from twinroot.system.accounts import read_groups
 
 
 def create_groups(chroot: Chroot, distro: Distro, file: ConfigFile) -> None:

@@ -15,10 +15,11 @@ from pathlib import Path
 from twinroot.config.image.file import ConfigFile
 from twinroot.config.image.users import Password
 from twinroot.config.problems import KeyPath
-from twinroot.customize.accounts import change_accounts, login_settings
+from twinroot.customize.accounts import change_accounts
 from twinroot.distro.distro import Distro
 from twinroot.errors import InputError
 from twinroot.sandbox.chroot import Chroot
+from twinroot.system.accounts import login_settings
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,6 @@ The command line decides first: whether SELinux is on, and whether the policy is
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,11 +12,10 @@ from twinroot.config.image.selinux import SelinuxMode
 from twinroot.distro.distro import Distro
 from twinroot.errors import InputError
 from twinroot.sandbox.paths import place_file, read_text
+from twinroot.system.selinux_config import CONFIG, setting, with_mode
 
-CONFIG = "/etc/selinux/config"
 ARGUMENT_NAMES = ("security", "selinux", "enforcing")
 _ON = ("security=selinux", "selinux=1")
-_SETTING = re.compile(r"^([ \t]*(SELINUX|SELINUXTYPE)[ \t]*=[ \t]*)([^\s#]*)", re.MULTILINE)
 _POLICY_PACKAGES = {"rpm": "selinux-policy and policycoreutils", "deb": "selinux-policy-default and policycoreutils"}
 
 
@@ -47,20 +45,6 @@ def find_mode(arguments: Sequence[str], config: str | None, *, by_default: bool)
     if given.get("enforcing") == "1":
         return "force-enforcing"
     return "enforcing" if written == "enforcing" else "permissive"
-
-
-def setting(config: str, name: str) -> str | None:
-    """A value of /etc/selinux/config; the last counts."""
-    found = [match[3] for match in _SETTING.finditer(config) if match[2] == name]
-    return found[-1] if found else None
-
-
-def with_mode(config: str, mode: SelinuxMode) -> str:
-    """/etc/selinux/config with a mode."""
-    value = mode.removeprefix("force-")
-    if setting(config, "SELINUX") is None:
-        return config + ("\n" if config and not config.endswith("\n") else "") + f"SELINUX={value}\n"
-    return _SETTING.sub(lambda found: f"{found[1]}{value}" if found[2] == "SELINUX" else found[0], config)
 
 
 def current_mode(root: Path, arguments: Sequence[str], distro: Distro) -> SelinuxMode:

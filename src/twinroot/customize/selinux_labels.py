@@ -12,13 +12,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from twinroot.customize.selinux import CONFIG, missing_policy, setting
+from twinroot.customize.selinux import missing_policy
 from twinroot.distro.distro import Distro
 from twinroot.errors import CommandError, HostError, InputError
 from twinroot.plan.disk import PlannedDisk, mount_path
 from twinroot.sandbox.chroot import Chroot
 from twinroot.sandbox.mounts import Mounts
 from twinroot.sandbox.paths import place_file, read_text, remove_inside, resolve_inside
+from twinroot.system.selinux_config import CONFIG, setting
 
 _VIEW = "/run/twinroot/labels"
 _PROBE = "/etc/.twinroot-label"

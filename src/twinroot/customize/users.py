@@ -12,25 +12,25 @@ from twinroot.config.image.file import ConfigFile
 from twinroot.config.image.os import Os
 from twinroot.config.image.users import User
 from twinroot.config.problems import Finding, KeyPath, quoted
-from twinroot.customize.accounts import (
+from twinroot.customize.accounts import change_accounts
+from twinroot.customize.build_time import source_date_epoch
+from twinroot.customize.copying import Modes, Owner, copy_tree
+from twinroot.customize.files import check_place
+from twinroot.customize.passwords import set_password
+from twinroot.distro.distro import Distro
+from twinroot.errors import InputError
+from twinroot.plan.disk import PlannedDisk, mount_path
+from twinroot.sandbox.chroot import Chroot
+from twinroot.sandbox.paths import make_directory, resolve_inside
+from twinroot.system.accounts import (
     Account,
-    change_accounts,
     group_id,
     login_settings,
     read_accounts,
     read_groups,
     read_last_changes,
 )
-from twinroot.customize.build_time import source_date_epoch
-from twinroot.customize.copying import Modes, Owner, copy_tree
-from twinroot.customize.files import check_place
-from twinroot.customize.passwords import set_password
-from twinroot.customize.ssh_keys import authorize, read_keys, split_keys
-from twinroot.distro.distro import Distro
-from twinroot.errors import InputError
-from twinroot.plan.disk import PlannedDisk, mount_path
-from twinroot.sandbox.chroot import Chroot
-from twinroot.sandbox.paths import make_directory, resolve_inside
+from twinroot.system.ssh_keys import authorize, read_keys, split_keys
 
 log = logging.getLogger(__name__)
 

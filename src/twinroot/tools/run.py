@@ -79,12 +79,14 @@ def run(
     on_line: Callable[[str], None] | None = None,
     merged: bool = False,
     hint: str | None = None,
+    timeout: float | None = None,
 ) -> Result:
     """Run a program to its end and return its output.
 
     `env` adds to `environment()`. `ok` lists the exit codes that count as success. `on_line` sees each line of
     standard output as it comes; a carriage return, which progress displays use, ends a line too. `merged` puts standard
-    error among standard output, in the order in which they were written. Raises CommandError
+    error among standard output, in the order in which they were written. A program that takes longer than `timeout`
+    seconds is ended, which is a CommandError too; not together with `on_line`. Raises CommandError
     for other exit codes, MissingToolError when the program is not there. Whatever interrupts us (an exception in
     `on_line`, Ctrl-C, SIGTERM) ends the program and everything it started first. Where the host has setpriv,
     a SIGKILL of ours ends the program too.
@@ -97,7 +99,10 @@ def run(
         tempfile.TemporaryFile() as errors,
         _process(command, stdin, env, cwd, subprocess.STDOUT if merged else errors) as process,
     ):
-        out = _read_lines(process, stdin, on_line) if on_line else process.communicate(stdin)[0]
+        try:
+            out = _read_lines(process, stdin, on_line) if on_line else process.communicate(stdin, timeout)[0]
+        except subprocess.TimeoutExpired as error:
+            raise CommandError(shown, -signal.SIGKILL, f"it did not end within {timeout:g} s", hint=hint) from error
         code = process.wait()
         errors.seek(0)
         result = Result(code, _text(out), _text(errors.read()))

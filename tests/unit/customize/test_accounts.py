@@ -8,10 +8,11 @@ import pytest
 
 from twinroot.config.image.users import Group, User
 from twinroot.config.problems import show_path
-from twinroot.customize import groups, passwords, ssh_keys, users
-from twinroot.customize.accounts import Account, group_id, login_settings, parse_group, parse_passwd
+from twinroot.customize import groups, passwords, users
 from twinroot.customize.build_time import source_date_epoch
 from twinroot.errors import InputError
+from twinroot.system import ssh_keys
+from twinroot.system.accounts import Account, group_id, login_settings, parse_group, parse_passwd
 
 PASSWD = (
     "root:x:0:0:root:/root:/bin/sh\n# no line\n\nbob:x:1:2::/home/bob:\nbob:x:9:9::/:/\nx:x:a:0::/:/\n:x:3:3::/:/\n"

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from twinroot.config.image.selinux import SelinuxMode
-from twinroot.customize.selinux import find_mode, mode_arguments, setting, with_mode, write_mode
+from twinroot.customize.selinux import find_mode, mode_arguments, write_mode
 from twinroot.customize.selinux_labels import add_rules, policy_name
 from twinroot.distro.distro import recognise
 from twinroot.errors import InputError
+from twinroot.system.selinux_config import setting, with_mode
 
 AZURE = recognise({"ID": "azurelinux", "VERSION_ID": "3.0"})
 DEBIAN = recognise({"ID": "debian", "VERSION_ID": "12"})

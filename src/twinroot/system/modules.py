@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Protocol
 
-from twinroot.config.image.modules import Module
 from twinroot.errors import InputError
 from twinroot.sandbox.paths import place_file, read_text
 
@@ -19,6 +19,22 @@ _PATHS = {
     "disabled": "/etc/modprobe.d/modules-disabled.conf",
     "options": "/etc/modprobe.d/module-options.conf",
 }
+
+
+class Module(Protocol):
+    """A module of a configuration; `load_mode` is always, auto, disable, or inherit or None to leave it as it is."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def load_mode(self) -> str | None:
+        """Whether it is loaded."""
+
+    @property
+    def options(self) -> Mapping[str, str]:
+        """Its options."""
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from twinroot.customize.accounts import Account
 from twinroot.errors import InputError
 from twinroot.sandbox.paths import inside, make_directory, open_new, read_file, resolve_inside
+from twinroot.system.accounts import Account
 from twinroot.units import MIB
 
 _NO_HOMES = ("", "/nonexistent", "/dev/null")

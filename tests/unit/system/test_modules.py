@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from twinroot.config.image.modules import Module
-from twinroot.customize.modules import ModuleFiles, apply_modules, configure
 from twinroot.errors import InputError
+from twinroot.system.modules import ModuleFiles, apply_modules, configure
 
 DISABLED = "# nbd is odd\nblacklist nbd2\nblacklist nbd\nblacklist nbd_extra\n"
 

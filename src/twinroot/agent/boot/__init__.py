@@ -1,0 +1,1 @@
+"""How an installed machine starts: boot variables, the ESP, grub."""

@@ -1,0 +1,1 @@
+"""Whether a new system is well enough to be kept."""
