@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.images.inside import Inside
 from tests.images.synthetic import MIB, small_base
 from tests.images.workplace import Workplace
 from twinroot.tools.e2fsprogs import Location, read_file
@@ -122,6 +123,28 @@ def test_the_image_is_the_same_as_without_a_cache(base: Path, place: Workplace) 
     uuid = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|[0-9A-F]{4}-[0-9A-F]{4}")
     for path in ("/etc/fstab", "/boot/grub/grub.cfg"):
         assert uuid.sub("x", inside(kept, path)) == uuid.sub("x", inside(plain, path))
+
+
+@pytest.mark.parametrize("source", ["one", "directory"])
+def test_modes_and_times_of_copied_files_are_those_of_this_build(base: Path, place: Workplace, source: str) -> None:
+    (place.root / "directory").mkdir()
+    for path in (place.root / "one", place.root / "directory" / "one"):
+        path.write_text("x")
+        path.chmod(0o600)
+        os.utime(path, (5, 5))
+    entry = {
+        "one": "additionalFiles: [{source: one, destination: /opt/one}]",
+        "directory": "additionalDirs: [{source: directory, destination: /opt}]",
+    }[source]
+    text = f"{DISK}os:\n  bootloader: {{resetType: hard-reset}}\n  {entry}\n"
+    build(place, base, text)
+    for path in (place.root / "one", place.root / "directory" / "one"):
+        path.chmod(0o755)
+        os.utime(path, (7, 7))
+    image, _ = build(place, base, text)
+    found = Inside(image).entry("/opt/one")
+    assert found
+    assert (found.mode, found.mtime) == (0o755, 7 * 10**9)
 
 
 def test_a_kept_layout_can_be_cached_too(base: Path, place: Workplace) -> None:

@@ -21,12 +21,12 @@ from twinroot.customize.accounts import (
     read_groups,
     read_last_changes,
 )
-from twinroot.customize.build_time import source_date_epoch
 from twinroot.customize.copying import Modes, Owner, copy_tree
 from twinroot.customize.files import check_place
 from twinroot.customize.passwords import set_password
 from twinroot.customize.ssh_keys import authorize, read_keys, split_keys
 from twinroot.distro.distro import Distro
+from twinroot.epoch import source_date_epoch
 from twinroot.errors import InputError
 from twinroot.plan.disk import PlannedDisk, mount_path
 from twinroot.sandbox.chroot import Chroot
