@@ -166,8 +166,7 @@ def _restore(
     cache = StepCache(
         request.cache_dir, request, plan.image_file, steps, plan.disk, plan.identity, privileged=privileged
     )
-    with naming_full_disk(request.cache_dir, "cache directory"):
-        return cache, cache.restore(build.scratch, explain=request.why_rebuild)
+    return cache, cache.restore(build.scratch, explain=request.why_rebuild)
 
 
 def _change(
