@@ -28,7 +28,7 @@ def test_time_is_the_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["0", "-1", "+5", " 5", "007", "1.5", "today", "²", "4294967296", "1" * 40, "9" * 5000]
+    "text", ["0", "-1", "+5", " 5", "007", "1.5", "today", "²", "4294967296", "9" * 40, "9" * 5000]
 )
 def test_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", text)
