@@ -21,7 +21,7 @@ def source_date_epoch() -> int | None:
     if not text:
         return None
     # 0 is taken for "not set" by e2fsprogs; leading zeros and signs are read differently by different programs.
-    if not text.isascii() or not text.isdigit() or text.startswith("0") or int(text) > _LATEST:
+    if not text.isascii() or not text.isdigit() or text.startswith("0") or len(text) > 10 or int(text) > _LATEST:
         raise InputError(
             f"{VARIABLE} is '{text}', which is not a number of seconds from 1 to {_LATEST}",
             hint=f"for example: export {VARIABLE}=$(git log -1 --format=%ct)",

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.images.inside import Inside
 from tests.images.synthetic import MIB, small_base
-from tests.images.workplace import Workplace
+from tests.images.workplace import Workplace, run_on_small_disk
 from twinroot.tools.e2fsprogs import Location, read_file
 
 ROOT_OFFSET = 9 * MIB
@@ -124,6 +125,28 @@ def test_the_image_is_the_same_as_without_a_cache(base: Path, place: Workplace) 
         assert uuid.sub("x", inside(kept, path)) == uuid.sub("x", inside(plain, path))
 
 
+@pytest.mark.parametrize("source", ["one", "directory"])
+def test_modes_and_times_of_copied_files_are_those_of_this_build(base: Path, place: Workplace, source: str) -> None:
+    (place.root / "directory").mkdir()
+    for path in (place.root / "one", place.root / "directory" / "one"):
+        path.write_text("x")
+        path.chmod(0o600)
+        os.utime(path, (5, 5))
+    entry = {
+        "one": "additionalFiles: [{source: one, destination: /opt/one}]",
+        "directory": "additionalDirs: [{source: directory, destination: /opt}]",
+    }[source]
+    text = f"{DISK}os:\n  bootloader: {{resetType: hard-reset}}\n  {entry}\n"
+    build(place, base, text)
+    for path in (place.root / "one", place.root / "directory" / "one"):
+        path.chmod(0o755)
+        os.utime(path, (7, 7))
+    image, _ = build(place, base, text)
+    found = Inside(image).entry("/opt/one")
+    assert found
+    assert (found.mode, found.mtime) == (0o755, 7 * 10**9)
+
+
 def test_a_kept_layout_can_be_cached_too(base: Path, place: Workplace) -> None:
     text = "os: {packages: {remove: [nano]}, kernelCommandLine: {extraCommandLine: [extra=1]}}"
     first, _ = build(place, base, text)
@@ -153,3 +176,30 @@ def test_what_a_killed_run_left_is_not_used_and_removed(base: Path, place: Workp
     tree.rename(leftover)
     build(place, base, text.replace("nano", "vim"))
     assert not leftover.exists()
+
+
+def test_a_full_cache_does_not_end_the_build(base: Path, place: Workplace) -> None:
+    text = CONFIG.replace("NAME", "a")
+    kept = place.root / "kept"
+    done = run_on_small_disk(place, kept, "size=8k", base, text, "--cache-dir", kept)
+    assert done.code == 0, done.stderr
+    assert "'Change packages' made is not kept: " in done.stderr
+    assert "the disk that holds the cache directory is full" in done.stderr
+    assert inside(place.out / "image", "/etc/hostname") == "a"
+    place.check_clean()
+
+
+def test_what_somebody_meddled_with_is_removed(base: Path, place: Workplace) -> None:
+    text = CONFIG.replace("NAME", "a")
+    build(place, base, text)
+    trees = next((place.root / "kept").glob("*/trees"))
+    for tree in trees.iterdir():
+        (tree / "size").write_text("?")
+    before = set(trees.iterdir())
+    build(place, base, text.replace("nano", "vim"))
+    assert not before & set(trees.iterdir())
+
+
+def test_nobody_else_may_look_into_a_cache(base: Path, place: Workplace) -> None:
+    build(place, base, CONFIG.replace("NAME", "a"))
+    assert [path.stat().st_mode & 0o777 for path in (place.root / "kept").iterdir() if path.is_dir()] == [0o700]

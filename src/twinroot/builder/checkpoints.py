@@ -5,8 +5,10 @@ CACHE/<owner>/trees/<id>/       the changes: overlay layers and directories of `
 CACHE/<owner>/runs/<name>.json  what the last run of a configuration depended on
 CACHE/<owner>/digests.json      digests of files
 
-<owner> is `root` or `user`: overlays of ordinary users keep their marks in other attributes. A tree appears under
-its name when it is complete. When all are larger than `LIMIT`, those that were not used for longest are removed.
+<owner> is `root` or `user`: overlays of ordinary users keep their marks in other attributes. Nobody else may look into
+it, as the digests are also those of files with passwords, and quicker to guess from than what /etc/shadow holds. A tree
+appears under its name when it is complete and on the disk. When all are larger than `LIMIT`, those that were not used
+for longest are removed.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ class Checkpoints:
         self.directory = directory / owner
         self._trees = self.directory / "trees"
         try:
-            self._trees.mkdir(parents=True, exist_ok=True)
+            directory.mkdir(parents=True, exist_ok=True)
+            self.directory.mkdir(mode=0o700, exist_ok=True)
+            self._trees.mkdir(exist_ok=True)
             (self.directory / "runs").mkdir(exist_ok=True)
             self._lock.touch()
         except OSError as error:
@@ -70,6 +74,8 @@ class Checkpoints:
                     if (scratch / name).is_dir():
                         _copy(scratch / name, partial / name)
                 (partial / "size").write_text(run(["du", "--summarize", "--block-size=1", partial]).stdout.split()[0])
+                # A name that a power cut leaves on half of a tree would give wrong images from then on.
+                run(["sync", "--file-system", partial])
                 partial.rename(kept)
             finally:
                 remove_tree(partial)
@@ -80,8 +86,9 @@ class Checkpoints:
             remove_tree(leftover)
         room = LIMIT
         for kept in sorted(self._trees.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True):
-            room -= _size(kept)
-            if room < 0:
+            size = _size(kept)
+            room -= size or 0
+            if size is None or room < 0:
                 remove_tree(kept)
 
     @contextmanager
@@ -95,5 +102,9 @@ def _copy(source: Path, target: Path) -> None:
     run(["cp", "--archive", "--reflink=auto", "--no-target-directory", source, target])
 
 
-def _size(kept: Path) -> int:
-    return int((kept / "size").read_text())
+def _size(kept: Path) -> int | None:
+    """How much a tree takes, in bytes; None when nobody knows, as somebody meddled with it."""
+    try:
+        return int((kept / "size").read_text())
+    except (OSError, ValueError):
+        return None

@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -31,9 +31,9 @@ from twinroot.builder.partitions import make_partitions
 from twinroot.builder.reproducible import settle_contents
 from twinroot.builder.request import CustomizeRequest
 from twinroot.builder.step_cache import StepCache
-from twinroot.customize.image_release import BuildStamp, build_time
+from twinroot.customize.image_release import BuildStamp
 from twinroot.distro.distro import Distro, parse_os_release, recognise
-from twinroot.epoch import source_date_epoch
+from twinroot.epoch import build_time, source_date_epoch
 from twinroot.errors import InputError
 from twinroot.events import Emit, phase
 from twinroot.output.cosi import OsFacts
@@ -126,7 +126,7 @@ def _open_base(request: CustomizeRequest, image_file: Path, scratch: Path, mount
     log.info("Base image: %s, %s, %s", release.get("PRETTY_NAME", distro.name), architecture, image.format)
     if distro.packages == "deb" and request.rpm_sources:
         raise InputError("--rpm-source cannot be used with a base image that is made of Debian packages")
-    identity, time = _identity(request, image_file, emit), build_time(os.environ, datetime.now(UTC))
+    identity, time = _identity(request, image_file, emit), build_time()
     layout = request.config.layout
     if layout:
         planned = plan_new_disk(layout, request.config.config.storage.filesystems, identity)
@@ -167,8 +167,7 @@ def _restore(
     cache = StepCache(
         request.cache_dir, request, plan.image_file, steps, plan.disk, plan.identity, privileged=privileged
     )
-    with naming_full_disk(request.cache_dir, "cache directory"):
-        return cache, cache.restore(build.scratch, explain=request.why_rebuild)
+    return cache, cache.restore(build.scratch, explain=request.why_rebuild)
 
 
 def _change(

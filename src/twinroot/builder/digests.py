@@ -1,7 +1,7 @@
-"""Digests of files and directories, remembered between runs.
+"""Digests of files and directories: what the image id and the cache of steps are made from.
 
-What has the same device, inode, size and times as when it was read is not read again. A file whose time is younger than
-`_SETTLED` seconds is not remembered: it could change once more without a new time.
+With a memory, what has the same device, inode, size and times as when it was read is not read again. A file whose time
+is younger than `_SETTLED` seconds is not remembered: it could change once more without a new time.
 """
 
 from __future__ import annotations
@@ -11,28 +11,38 @@ import json
 import os
 import stat
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+
+from twinroot.epoch import source_date_epoch
 
 _SETTLED = 2.0
 _MAX_REMEMBERED = 100_000
+_SECOND = 10**9
 
 
 class Digests:
-    """Digests, with the memory of earlier runs in a file."""
+    """Digests of paths; with `memory`, a file, what earlier runs found out is not found out again."""
 
-    def __init__(self, memory: Path) -> None:
+    def __init__(self, memory: Path | None = None) -> None:
         self._memory = memory
-        self._known: dict[str, list[str]] = _read(memory)
+        self._known: dict[str, list[str]] = _read(memory) if memory else {}
 
     def save(self) -> None:
         """Remember what was found out; best effort, as a lost memory only costs time."""
+        if self._memory is None:
+            return
         if len(self._known) > _MAX_REMEMBERED:
             self._known = dict(list(self._known.items())[-_MAX_REMEMBERED // 2 :])
         partial = self._memory.with_name(f"{self._memory.name}.{os.getpid()}")
-        partial.write_text(json.dumps(self._known))
-        partial.replace(self._memory)
+        with suppress(OSError):
+            partial.write_text(json.dumps(self._known))
+            partial.replace(self._memory)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
-    def file(self, path: Path) -> str:
+    def content(self, path: Path) -> str:
         """The SHA-256 of a file's content, also through a link; what is no regular file counts by what it is."""
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
@@ -47,21 +57,60 @@ class Digests:
             self._known[name] = [key, digest]
         return digest
 
-    def tree(self, directory: Path, *, contents: bool, pattern: str = "*") -> str:
-        """A digest of everything below a directory: names, kinds, modes, link targets, and the content of files.
+    def copied(self, path: Path, *, times: bool) -> str:
+        """A digest of all that a copy of a file or a directory takes along: names, kinds, modes, link targets, content.
 
-        Without `contents`, sizes and times stand for it: for directories that may hold much.
+        With `times`, also when it was changed, as far as an image tells: no later than SOURCE_DATE_EPOCH, if it is set.
         """
-        found = hashlib.sha256()
-        for path in sorted(directory.rglob(pattern)):
-            status = path.lstat()
-            parts = [str(path.relative_to(directory)), oct(status.st_mode)]
+        digest = hashlib.sha256()
+        for name, status, entry in _entries(path):
+            parts = [name, oct(status.st_mode)]
+            if times:
+                parts.append(str(_told(status.st_mtime_ns)))
             if stat.S_ISLNK(status.st_mode):
-                parts.append(os.fspath(path.readlink()))
+                parts.append(os.fspath(entry.readlink()))
             elif stat.S_ISREG(status.st_mode):
-                parts.append(self.file(path) if contents else f"{status.st_size}:{status.st_mtime_ns}")
-            found.update(json.dumps(parts).encode(errors="surrogateescape"))
-        return found.hexdigest()
+                parts.append(self.content(entry))
+            digest.update(_line(parts))
+        return digest.hexdigest()
+
+    def contents(self, directory: Path, pattern: str = "*") -> str:
+        """A digest of the files below a directory whose names match: of names and content, links to files followed."""
+        digest = hashlib.sha256()
+        for path in sorted(directory.rglob(pattern)):
+            if path.is_file():
+                digest.update(_line([str(path.relative_to(directory)), self.content(path)]))
+        return digest.hexdigest()
+
+
+def listing(directory: Path) -> str:
+    """A digest of a directory that may hold much: names, kinds, modes, link targets, and sizes and times of files."""
+    digest = hashlib.sha256()
+    for name, status, entry in _entries(directory):
+        parts = [name, oct(status.st_mode)]
+        if stat.S_ISLNK(status.st_mode):
+            parts.append(os.fspath(entry.readlink()))
+        elif stat.S_ISREG(status.st_mode):
+            parts.append(f"{status.st_size}:{status.st_mtime_ns}")
+        digest.update(_line(parts))
+    return digest.hexdigest()
+
+
+def _entries(path: Path) -> Iterator[tuple[str, os.stat_result, Path]]:
+    """A path itself, links to it followed, and everything below it in the order of names, links not followed."""
+    yield ".", path.stat(), path
+    if path.is_dir():
+        for entry in sorted(path.rglob("*")):
+            yield str(entry.relative_to(path)), entry.lstat(), entry
+
+
+def _told(time_ns: int) -> int:
+    epoch = source_date_epoch()
+    return time_ns if epoch is None else min(time_ns, epoch * _SECOND)
+
+
+def _line(parts: list[str]) -> bytes:
+    return json.dumps(parts).encode(errors="surrogateescape")
 
 
 def _identity(status: os.stat_result) -> str:

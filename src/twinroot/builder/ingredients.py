@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from twinroot import __file__ as own_package
-from twinroot.builder.digests import Digests
+from twinroot.builder.digests import Digests, listing
 from twinroot.builder.request import CustomizeRequest
 from twinroot.config.image.config import ImageConfig
 from twinroot.config.image.file import ConfigFile
-from twinroot.config.image.host_paths import Kind, host_paths
+from twinroot.config.image.host_paths import host_paths
 from twinroot.config.uses import Pattern
 from twinroot.plan.content_ids import Ingredient, Recipe
 from twinroot.plan.disk import PlannedDisk, mount_path
@@ -51,9 +51,9 @@ def foundation(image_file: Path, disk: PlannedDisk, digests: Digests) -> tuple[I
     """What the whole tree stands on."""
     parts = [f"{mount_path(p)}:{p.filesystem.type}" for p in disk.mounted if p.filesystem]
     return (
-        Ingredient(f"base image {image_file}", digests.file(image_file)),
+        Ingredient(f"base image {image_file}", digests.content(image_file)),
         Ingredient("mount points and their file systems", _text("\n".join(parts))),
-        Ingredient("twinroot itself", digests.tree(Path(own_package).parent, contents=True, pattern="*.py")),
+        Ingredient("twinroot itself", digests.contents(Path(own_package).parent, "*.py")),
         Ingredient("SOURCE_DATE_EPOCH", os.environ.get("SOURCE_DATE_EPOCH", "")),
     )
 
@@ -75,7 +75,7 @@ def _ingredients(request: CustomizeRequest, step: Step, digests: Digests) -> Ite
         yield from _repositories(request, digests)
     if step.action in _SCRIPTS and file:
         # A script sees the directory of its configuration file, and may read anything there.
-        yield Ingredient(f"files in {file.path.parent}", digests.tree(file.path.parent, contents=False))
+        yield Ingredient(f"files in {file.path.parent}", listing(file.path.parent))
         yield Ingredient("--script-network", _text(repr(request.script_network)))
 
 
@@ -91,17 +91,17 @@ def _named_files(file: ConfigFile, keys: tuple[str, ...], digests: Digests) -> I
     for found in host_paths(file.config):
         steps = [step for step in found.key if isinstance(step, str)]
         if ".".join(steps[:2]) in keys:
+            # Modes and times of what is copied are those of the source, unless the configuration says otherwise.
             path = file.resolve(found.path)
-            whole = found.kind is Kind.DIRECTORY
-            yield Ingredient(str(path), digests.tree(path, contents=True) if whole else digests.file(path))
+            yield Ingredient(str(path), digests.copied(path, times=True))
 
 
 def _repositories(request: CustomizeRequest, digests: Digests) -> Iterator[Ingredient]:
     for source in request.rpm_sources:
         if source.is_dir():
-            yield Ingredient(f"--rpm-source {source}", digests.tree(source, contents=True))
+            yield Ingredient(f"--rpm-source {source}", digests.contents(source))
         else:
-            yield Ingredient(f"--rpm-source {source}", digests.file(source))
+            yield Ingredient(f"--rpm-source {source}", digests.content(source))
     remote = request.base_repositories or any(source.is_file() for source in request.rpm_sources)
     if remote:
         # Nobody can know what a remote repository holds without asking it, so what it brought counts for a day.

@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from twinroot.builder.checkpoints import Checkpoints
 from twinroot.builder.digests import Digests
 from twinroot.builder.ingredients import foundation, recipe
 from twinroot.builder.request import CustomizeRequest
+from twinroot.errors import CommandError, HostError
+from twinroot.output.space import naming_full_disk
 from twinroot.plan.content_ids import Ingredient, Recipe, content_ids, first_change, worth_keeping
 from twinroot.plan.disk import PlannedDisk
 from twinroot.plan.identity import Identity
@@ -54,13 +57,19 @@ class StepCache:
         log.info("Cache: %d of %d steps need not be run again", done, len(self._steps))
         if explain:
             self._explain(done)
-        self._record.write_text(json.dumps([[asdict(each) for each in part] for part in self._now]))
+        with suppress(OSError):  # it only serves to explain
+            self._record.write_text(json.dumps([[asdict(each) for each in part] for part in self._now]))
         return done
 
     def keep(self, index: int, scratch: Path) -> None:
-        """Keep the tree as it is after a step, where that is worth it."""
-        if index in self._kept:
-            self._checkpoints.keep(self._ids[index], scratch)
+        """Keep the tree as it is after a step, where that is worth it. A cache that is full does not end the build."""
+        if index not in self._kept:
+            return
+        try:
+            with naming_full_disk(self._checkpoints.directory, "cache directory"):
+                self._checkpoints.keep(self._ids[index], scratch)
+        except (HostError, CommandError) as error:
+            log.warning("Cache: what '%s' made is not kept: %s", self._steps[index].title, error)
 
     def _explain(self, done: int) -> None:
         before = _read(self._record)
@@ -91,7 +100,3 @@ def _read(record: Path) -> _Record | None:
         )
     except (OSError, ValueError, TypeError, KeyError):
         return None
-
-
-def _recipe(title: str, action: str, ingredients: list[dict[str, str]]) -> Recipe:
-    return Recipe(title, action, tuple(Ingredient(**each) for each in ingredients))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterable
@@ -15,6 +16,9 @@ from twinroot.cli.progress import watching
 from twinroot.errors import ConfigError, Problem, TwinrootError
 from twinroot.events import Emit
 from twinroot.interrupts import ENDING
+
+_CUT = "…"  # in place of what is left out of a source line
+_LEAST_PART = 20  # characters of a source line that are shown on the narrowest terminal
 
 log = logging.getLogger("twinroot.cli")
 
@@ -92,11 +96,12 @@ def _report_problems(error: ConfigError, failure: str, log_format: str) -> None:
 
 def report_problems(problems: Iterable[Problem], level: int, log_format: str) -> None:
     """Log each problem at a level."""
+    width = _terminal_width()
     for problem in problems:
         if log_format == "json":
             log.log(level, "%s", problem, extra={"fields": {"problem": problem_record(problem)}})
         else:
-            log.log(level, "%s", problem_text(problem))
+            log.log(level, "%s", problem_text(problem, width))
 
 
 def problem_record(problem: Problem) -> dict[str, object]:
@@ -106,15 +111,42 @@ def problem_record(problem: Problem) -> dict[str, object]:
     return {**fields, "message": problem.message, "hint": problem.hint, **code}
 
 
-def problem_text(problem: Problem) -> str:
-    """A problem with its source line and a mark below the place, as compilers show theirs."""
+def problem_text(problem: Problem, width: int | None = None) -> str:
+    """A problem with its source line and a mark below the place, as compilers show theirs.
+
+    Of a source line that is wider than `width` columns, only the part around the place is shown: the mark under a line
+    that a terminal has wrapped points anywhere.
+    """
     text = str(problem)
     if problem.text is None or not problem.line:
         return text
     number = f"{problem.line:>5}"
-    before = problem.text[: max(problem.column - 1, 0)]
-    margin = "".join("\t" if char == "\t" else " " for char in before)
-    return f"{text}\n{number} | {problem.text}\n{'':>5} | {margin}^"
+    line, column = problem.text, max(problem.column - 1, 0)
+    if width is not None:
+        line, column = _part_around(line, column, max(width - len(f"{number} | "), _LEAST_PART))
+    margin = "".join("\t" if char == "\t" else " " for char in line[:column])
+    return f"{text}\n{number} | {line}\n{'':>5} | {margin}^"
+
+
+def _part_around(line: str, column: int, room: int) -> tuple[str, int]:
+    """The part of a line around a column that fits into `room` characters, and the place of the column in it."""
+    column = len(line[:column].expandtabs())
+    line = line.expandtabs()
+    start = max(min(column - room // 2, len(line) - room), 0)
+    part = line[start : start + room]
+    if start > 0:
+        part = f"{_CUT}{part[1:]}"
+    if start + room < len(line):
+        part = f"{part[:-1]}{_CUT}"
+    return part, column - start
+
+
+def _terminal_width() -> int | None:
+    """The width of the terminal that messages go to; None when they go elsewhere."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns
+    except (OSError, ValueError):
+        return None
 
 
 def print_json(value: object) -> None:

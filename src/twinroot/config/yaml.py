@@ -32,6 +32,7 @@ from yaml.reader import ReaderError
 
 from twinroot.config.document import Document, Items, Mapping, Node, Place, Scalar, Source, line_of
 from twinroot.config.problems import quoted
+from twinroot.config.secrets import problem_while_reading
 from twinroot.errors import ConfigError, Problem
 
 MAX_BYTES = 16 * 1024 * 1024
@@ -107,7 +108,7 @@ def _syntax_problem(source: Source, error: yaml.MarkedYAMLError) -> Problem:
     offset = min(mark.index, len(source.text)) if mark else 0
     reason = ", ".join(part for part in (error.context, error.problem) if part)
     hint = "YAML does not allow tabs for indentation; use spaces" if source.text[offset : offset + 1] == "\t" else None
-    return Place(source, offset).problem("", f"this is not valid YAML: {reason}", hint)
+    return problem_while_reading(Place(source, offset), f"this is not valid YAML: {reason}", hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,7 @@ class _Composer:
         return event
 
     def _stop(self, event: Event, message: str, hint: str | None = None) -> ConfigError:
-        return ConfigError([*self.mistakes, self._place(event).problem("", message, hint)])
+        return ConfigError([*self.mistakes, problem_while_reading(self._place(event), message, hint)])
 
     def _count(self, event: Event, nodes: int) -> None:
         self._nodes += nodes
@@ -270,7 +271,7 @@ class _Composer:
 
     def _mistake(self, place: Place, message: str, hint: str | None = None) -> None:
         if len(self.mistakes) < MAX_MISTAKES:
-            self.mistakes.append(place.problem("", message, hint))
+            self.mistakes.append(problem_while_reading(place, message, hint))
 
     def _place(self, event: Event) -> Place:
         return Place(self._source, event.start_mark.index if event.start_mark else 0)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from twinroot.customize.build_time import source_date_epoch
+from twinroot.epoch import source_date_epoch
 from twinroot.errors import InputError
 from twinroot.plan.disk import PlannedDisk
 from twinroot.sandbox.paths import inside, make_directory, open_new, place_link, resolve_inside

@@ -15,8 +15,8 @@ from twinroot.config.image.file import ConfigFile
 from twinroot.config.image.files import AdditionalFile
 from twinroot.config.image.os import Os
 from twinroot.config.problems import KeyPath
-from twinroot.customize.build_time import source_date_epoch
 from twinroot.customize.copying import copy_file, steady_times
+from twinroot.epoch import source_date_epoch
 from twinroot.errors import InputError
 from twinroot.plan.disk import PlannedDisk
 from twinroot.sandbox.paths import inside, open_new, resolve_inside

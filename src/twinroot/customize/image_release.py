@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
 from twinroot import __version__
-from twinroot.errors import InputError
 from twinroot.sandbox.paths import place_file
 
 RELEASE_FILE = "/etc/image-customizer-release"
@@ -26,25 +24,6 @@ class BuildStamp:
     def date(self) -> str:
         """The time as `YYYY-MM-DDThh:mm:ssZ`."""
         return self.time.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def build_time(environment: Mapping[str, str], now: datetime) -> datetime:
-    """The time that a build counts as made at, UTC: SOURCE_DATE_EPOCH (seconds since 1970) where it is set, else now.
-
-    InputError when the variable holds no such time.
-    """
-    text = environment.get("SOURCE_DATE_EPOCH")
-    if not text:
-        return now.astimezone(UTC)
-    try:
-        if not text.isdecimal():
-            raise ValueError
-        return datetime.fromtimestamp(int(text), UTC)
-    except (ValueError, OverflowError, OSError):
-        raise InputError(
-            f"the environment variable SOURCE_DATE_EPOCH is no time: {text[:40]}",
-            hint="set it to seconds since 1970, for example with $(date +%s), or unset it",
-        ) from None
 
 
 def render_release(stamp: BuildStamp) -> str:

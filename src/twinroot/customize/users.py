@@ -13,11 +13,11 @@ from twinroot.config.image.os import Os
 from twinroot.config.image.users import User
 from twinroot.config.problems import Finding, KeyPath, quoted
 from twinroot.customize.accounts import change_accounts
-from twinroot.customize.build_time import source_date_epoch
 from twinroot.customize.copying import Modes, Owner, copy_tree
 from twinroot.customize.files import check_place
 from twinroot.customize.passwords import set_password
 from twinroot.distro.distro import Distro
+from twinroot.epoch import source_date_epoch
 from twinroot.errors import InputError
 from twinroot.plan.disk import PlannedDisk, mount_path
 from twinroot.sandbox.chroot import Chroot

@@ -24,11 +24,18 @@ from twinroot.tools.run import Result, run
 
 _NODES = ("null", "zero", "full", "random", "urandom", "tty")
 _LINKS = {"fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2", "ptmx": "pts/ptmx"}
-# What a program in an image never needs and a host would suffer from (capabilities(7)).
-_DROPPED = "-sys_module,-sys_rawio,-sys_time,-sys_boot,-syslog,-wake_alarm,-bpf,-perfmon,-mac_admin,-sys_pacct"
+# What a program in an image never needs and a host would suffer from (capabilities(7)). dac_read_search opens files by
+# their inode, whatever directory the process is in; dac_override is enough for root to read what the image has.
+_DROPPED = (
+    "-dac_read_search,-sys_module,-sys_rawio,-sys_time,-sys_boot,-syslog,"
+    "-wake_alarm,-bpf,-perfmon,-mac_admin,-sys_pacct"
+)
 # Runs as the first process of the namespaces, still outside the tree. $1 is the tree, the rest the command.
+# The tree becomes the root of the mount namespace as well, over the host's: whoever climbs out of a mere chroot, by a
+# second one or by /proc/1/root, stands in the tree again.
 _ENTER = """set -e
 root=$1; shift
+mount --rbind "$root" "$root"
 mount -t proc -o nosuid,nodev,noexec proc "$root/proc"
 for name in sys sysrq-trigger irq bus; do
   [ -e "$root/proc/$name" ] || continue
@@ -37,7 +44,9 @@ done
 umask 022
 # What the host's programs are called with is settled before the environment of the image's program takes their place.
 chroot=$(command -v chroot)
-eval "set -- $TWINROOT_ENV"' "$chroot" "$root" "$@"'
+cd "$root"
+mount --move "$root" /
+eval "set -- $TWINROOT_ENV"' "$chroot" . "$@"'
 exec setpriv --bounding-set "$TWINROOT_DROP" env -u TWINROOT_DROP -u TWINROOT_ENV -u TMPDIR -- "$@"
 """
 ENVIRONMENT = {

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from twinroot.builder.digests import Digests
+from twinroot.builder.digests import Digests, listing
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def old(path: Path, text: str) -> Path:
 
 def test_a_file_is_read_once_and_again_when_it_changed(tmp_path: Path, digests: Digests) -> None:
     path = old(tmp_path / "a", "one")
-    first = digests.file(path)
+    first = digests.content(path)
     digests.save()
     memory = json.loads((tmp_path / "memory.json").read_text())
     assert memory[str(path)][1] == first
@@ -35,15 +35,15 @@ def test_a_file_is_read_once_and_again_when_it_changed(tmp_path: Path, digests: 
     memory[str(path)][1] = "remembered"
     (tmp_path / "memory.json").write_text(json.dumps(memory))
     again = Digests(tmp_path / "memory.json")
-    assert again.file(path) == "remembered"
+    assert again.content(path) == "remembered"
     old(path, "two")
-    assert again.file(path) not in ("remembered", first)
+    assert again.content(path) not in ("remembered", first)
 
 
 def test_a_file_that_changed_a_moment_ago_is_not_remembered(tmp_path: Path, digests: Digests) -> None:
     path = tmp_path / "a"
     path.write_text("one")
-    digests.file(path)
+    digests.content(path)
     digests.save()
     assert json.loads((tmp_path / "memory.json").read_text()) == {}
 
@@ -52,11 +52,11 @@ def test_a_file_that_changed_a_moment_ago_is_not_remembered(tmp_path: Path, dige
 def test_a_damaged_memory_is_forgotten(tmp_path: Path, damage: str) -> None:
     (tmp_path / "memory.json").write_text(damage)
     found = Digests(tmp_path / "memory.json")
-    assert len(found.file(old(tmp_path / "a", "x"))) == 64
+    assert len(found.content(old(tmp_path / "a", "x"))) == 64
 
 
 def test_a_device_counts_by_what_it_is(digests: Digests) -> None:
-    assert digests.file(Path("/dev/zero")) != digests.file(Path("/dev/null"))
+    assert digests.content(Path("/dev/zero")) != digests.content(Path("/dev/null"))
 
 
 @pytest.fixture
@@ -78,30 +78,66 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "name": lambda tree: (tree / "sub/file").rename(tree / "sub/other"),
     "mode": lambda tree: (tree / "sub/file").chmod(0o600),
     "link": lambda tree: relink(tree / "link"),
+    "mode of a directory": lambda tree: (tree / "sub").chmod(0o700),
+    "mode of the top": lambda tree: tree.chmod(0o700),
     "new": lambda tree: (tree / "empty").mkdir(),
+    "pipe": lambda tree: os.mkfifo(tree / "pipe"),
+    "loop": lambda tree: (tree / "loop").symlink_to("."),
     "gone": lambda tree: (tree / "link").unlink(),
 }
 
 
-@pytest.mark.parametrize("contents", [True, False])
 @pytest.mark.parametrize("change", CHANGES)
-def test_every_change_of_a_directory_shows(directory: Path, digests: Digests, change: str, contents: bool) -> None:
-    before = digests.tree(directory, contents=contents)
-    assert digests.tree(directory, contents=contents) == before
+def test_every_change_of_a_directory_shows(directory: Path, digests: Digests, change: str) -> None:
+    before = digests.copied(directory, times=False), listing(directory)
+    assert (digests.copied(directory, times=False), listing(directory)) == before
     CHANGES[change](directory)
-    assert digests.tree(directory, contents=contents) != before
+    after = digests.copied(directory, times=False), listing(directory)
+    assert before[0] != after[0]
+    assert before[1] != after[1]
 
 
-def test_times_count_only_where_content_is_not_read(directory: Path, digests: Digests) -> None:
-    with_contents, without = digests.tree(directory, contents=True), digests.tree(directory, contents=False)
-    os.utime(directory / "sub/file", (5, 5))
-    assert digests.tree(directory, contents=True) == with_contents
-    assert digests.tree(directory, contents=False) != without
+def test_the_mode_of_a_single_file_counts(tmp_path: Path, digests: Digests) -> None:
+    path = old(tmp_path / "a", "x")
+    before = digests.copied(path, times=False)
+    path.chmod(0o755)
+    assert digests.copied(path, times=False) != before
+
+
+@pytest.mark.parametrize(
+    ("epoch", "times", "counts"), [(None, True, True), (None, False, False), ("100", True, False), ("7", True, True)]
+)
+def test_times_count_as_far_as_an_image_tells_them(
+    directory: Path, digests: Digests, monkeypatch: pytest.MonkeyPatch, epoch: str | None, times: bool, counts: bool
+) -> None:
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+    if epoch:
+        monkeypatch.setenv("SOURCE_DATE_EPOCH", epoch)
+    before = digests.copied(directory, times=times), listing(directory)
+    os.utime(directory / "sub/file", (5, 5) if counts else (200, 200))
+    assert (digests.copied(directory, times=times) != before[0]) is counts
+    assert listing(directory) != before[1]
+
+
+def test_links_to_files_count_by_content_where_only_content_does(directory: Path, digests: Digests) -> None:
+    old(directory.parent / "elsewhere", "one")
+    (directory / "out").symlink_to("../elsewhere")
+    (directory / "dangling").symlink_to("nowhere")
+    before = digests.contents(directory)
+    old(directory.parent / "elsewhere", "two")
+    assert digests.contents(directory) != before
 
 
 def test_a_pattern_leaves_others_out(directory: Path, digests: Digests) -> None:
-    before = digests.tree(directory, contents=True, pattern="*.py")
+    before = digests.contents(directory, "*.py")
     old(directory / "a.txt", "x")
-    assert digests.tree(directory, contents=True, pattern="*.py") == before
+    assert digests.contents(directory, "*.py") == before
     old(directory / "a.py", "x")
-    assert digests.tree(directory, contents=True, pattern="*.py") != before
+    assert digests.contents(directory, "*.py") != before
+
+
+def test_a_memory_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
+    digests = Digests(tmp_path / "missing" / "memory.json")
+    digests.content(old(tmp_path / "a", "x"))
+    digests.save()
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]

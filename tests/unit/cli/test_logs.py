@@ -98,6 +98,23 @@ def test_the_mark_stands_below_the_place(text: str, column: int, margin: str) ->
     assert shown == [f"f.yaml:12:{column}: os: wrong (do this)", f"   12 | {text}", f"      | {margin}^"]
 
 
+@pytest.mark.parametrize(
+    ("text", "column", "width", "line", "margin"),
+    [
+        ("0123456789" * 4, 3, 48, "0123456789" * 4, 2),
+        ("0123456789" * 4, 3, 28, "0123456789012345678…", 2),
+        ("0123456789" * 4, 25, 28, "…567890123456789012…", 10),
+        ("0123456789" * 4, 40, 28, "…1234567890123456789", 19),
+        ("\t0123456789" * 4, 2, 28, "        0123456789 …", 8),
+    ],
+)
+def test_the_mark_stands_below_the_place_on_narrow_terminals(
+    text: str, column: int, width: int, line: str, margin: int
+) -> None:
+    shown = problem_text(Problem("f.yaml", 12, column, "os", "wrong", None, text), width).split("\n")
+    assert shown[1:] == [f"   12 | {line}", f"      | {' ' * margin}^"]
+
+
 def test_problems_without_a_place() -> None:
     assert problem_text(Problem("f.yaml", 0, 0, "", "wrong", None, None)) == "f.yaml: wrong"
     assert problem_text(Problem("f.yaml", 3, 1, "a.b", "wrong")) == "f.yaml:3:1: a.b: wrong"

@@ -27,6 +27,15 @@ ProblemsOf = Callable[[str], list[Problem]]
         "{name: a, uid: -5, password: {type: plain-text, value: hunter2}}",
         "{name: '', password: {type: plain-text, value: hunter2}, password: 5}",
         """{name: '', password: {type: plain-text, value: 'it''s hunter2'}}""",
+        "{name: a, pasword: {type: plain-text, value: hunter2}}",
+        "{name: a, Password: hunter2}",
+        "{name: a, passwd: [hunter2]}",
+        "{name: a, password: , type: plain-text, value: hunter2}",
+        "{name: a, password: {type: plain-text, value: hunter2: x}}",
+        "{name: a, password: {type: plain-text, value: *hunter2}}",
+        "{name: a, password: {type: plain-text, value: !hunter2 x}}",
+        "{name: a, password: {type: plain-text, value: %hunter2}}",
+        "{name: a, password: {type: plain-text, value: x, value: hunter2}, a: *b}",
     ],
 )
 def test_passwords_are_never_shown(problems_of: ProblemsOf, user: str) -> None:
@@ -40,3 +49,14 @@ def test_passwords_are_never_shown(problems_of: ProblemsOf, user: str) -> None:
 def test_other_lines_are_shown(problems_of: ProblemsOf) -> None:
     text = "os:\n  hostname: a_b\n  users:\n  - name: a\n    password: {type: plain-text, value: hunter2}\n    uid: x\n"
     assert [problem.text for problem in problems_of(text)] == ["  hostname: a_b", "    uid: x"]
+
+
+def test_a_syntax_error_shows_its_line_away_from_passwords(problems_of: ProblemsOf) -> None:
+    far = "os:\n  users:\n  - name: a\n    password: {type: plain-text, value: hunter2}\n" + "  #\n" * 12
+    for text, shown in (("os:\n  hostname: a: b\n", "  hostname: a: b"), (far + "  x: a: b\n", "  x: a: b")):
+        assert [problem.text for problem in problems_of(text)] == [shown]
+
+
+def test_the_expiry_of_a_password_is_no_secret(problems_of: ProblemsOf) -> None:
+    text = "os:\n  users:\n  - name: a\n    passwordExpiresDays: never\n"
+    assert [problem.text for problem in problems_of(text)] == ["    passwordExpiresDays: never"]

@@ -132,7 +132,7 @@ WRONG_PASSWORDS: list[Wrong] = [
     ("{type: plain-text, value: «{hunter2: hunter2}}", P + ".value", "expected a single value, found a mapping"),
     ("{type: plain-text, value: x, «valu: hunter2}", P + ".valu", "unknown key 'valu'"),
     ("{type: plain-text, «plain-text: hunter2, value: a}", P + ".plain-text", "unknown key 'plain-text'"),
-    ("{type: plain-text, value: hunter2, «value: hunter2}", "", "the key 'value' is given twice"),
+    ("{type: plain-text, value: hunter2, «value: hunter2}", "", "the key '…' is given twice"),
     ("«hunter2", P, "expected a mapping (lines of 'key: value'), found a single value"),
     ("«'hunter2'", P, "expected a mapping (lines of 'key: value'), found a single value"),
     ("«[hunter2]", P, "expected a mapping (lines of 'key: value'), found a list"),

@@ -9,7 +9,6 @@ import pytest
 from twinroot.config.image.users import Group, User
 from twinroot.config.problems import show_path
 from twinroot.customize import groups, passwords, users
-from twinroot.customize.build_time import source_date_epoch
 from twinroot.errors import InputError
 from twinroot.system import ssh_keys
 from twinroot.system.accounts import Account, group_id, login_settings, parse_group, parse_passwd
@@ -167,15 +166,3 @@ def test_clashes_of_users(user: User, keys: list[str]) -> None:
 )  # fmt: skip
 def test_clashes_of_groups(group: Group, clash: bool) -> None:
     assert [finding.path for finding in groups.clashes(group, parse_group(GROUP))] == [("gid",)] * clash
-
-
-@pytest.mark.parametrize(("text", "epoch"), [("", None), ("0", 0), ("1700000000", 1700000000)])
-def test_build_time(text: str, epoch: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", text)
-    assert source_date_epoch() == epoch
-
-
-def test_build_time_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", "yesterday")
-    with pytest.raises(InputError, match="SOURCE_DATE_EPOCH is 'yesterday'"):
-        source_date_epoch()

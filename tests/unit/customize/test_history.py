@@ -9,7 +9,6 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -17,7 +16,7 @@ import pytest
 from twinroot import __version__
 from twinroot.config.image.file import ConfigFile, read_file
 from twinroot.customize.history import HISTORY_FILE, append_entry, recorded_config, write_history
-from twinroot.customize.image_release import BuildStamp, build_time, render_release, write_release
+from twinroot.customize.image_release import BuildStamp, render_release, write_release
 from twinroot.errors import InputError
 
 STAMP = BuildStamp(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), UUID("0f0e0d0c-0b0a-4908-8706-050403020100"))
@@ -167,24 +166,3 @@ def test_the_release_file(tmp_path: Path) -> None:
         )
     )
     assert not (tmp_path / "etc/passwd").exists()
-
-
-@pytest.mark.parametrize(
-    ("environment", "expected"),
-    [
-        ({}, datetime(2026, 1, 2, 1, 4, 5, tzinfo=UTC)),
-        ({"SOURCE_DATE_EPOCH": ""}, datetime(2026, 1, 2, 1, 4, 5, tzinfo=UTC)),
-        ({"SOURCE_DATE_EPOCH": "0"}, datetime(1970, 1, 1, tzinfo=UTC)),
-        ({"SOURCE_DATE_EPOCH": "1700000000"}, datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)),
-    ],
-)
-def test_build_time(environment: dict[str, str], expected: datetime) -> None:
-    now: Any = datetime.fromisoformat("2026-01-02T03:04:05+02:00")
-    found = build_time(environment, now)
-    assert found == expected and found.tzinfo is UTC
-
-
-@pytest.mark.parametrize("text", ["-1", "now", "1.5", "9" * 30, "9" * 5000])
-def test_no_build_time(text: str) -> None:
-    with pytest.raises(InputError, match="SOURCE_DATE_EPOCH is no time"):
-        build_time({"SOURCE_DATE_EPOCH": text}, datetime.now(UTC))

@@ -73,7 +73,7 @@ class KernelTarget:
 
 @dataclass(frozen=True)
 class GrubTexts:
-    """The files of grub in a root: grub.cfg, /etc/default/grub (empty where there is none), entry files by their path."""
+    """The files of grub in a root: grub.cfg, /etc/default/grub (empty where there is none), entry files by path."""
 
     config: str
     default: str = ""

@@ -58,8 +58,9 @@ def read_file(path: Path) -> tuple[ConfigFile, list[Problem]]:
     document = read_document(path)
     decoded = decode(document, ImageConfig)
     problems = [*decoded.problems, *check(document, decoded, IMAGE_RULES)]
-    secrets = secrets_in(document, get_args(PasswordType))
-    problems = [without_secrets(problem, secrets) for problem in problems]
+    if problems:
+        secrets = secrets_in(document, get_args(PasswordType))
+        problems = [without_secrets(problem, secrets) for problem in problems]
     config = decoded.model or ImageConfig()
     lists, list_problems = _read_lists(path, document, config.os.packages if config.os else Packages())
     return ConfigFile(path, document, config, _changes(config, lists)), [*problems, *list_problems]
