@@ -24,6 +24,7 @@ _PACKAGES = {
     "mkfs.fat": "dosfstools",
     "mkfs.vfat": "dosfstools",
     "mkfs.xfs": "xfsprogs",
+    "mkswap": "util-linux",
     "mmd": "mtools",
     "mmdebstrap": "mmdebstrap",
     "mount": "mount",
@@ -32,6 +33,7 @@ _PACKAGES = {
     "newuidmap": "uidmap",
     "qemu-img": "qemu-utils",
     "qemu-system-x86_64": "qemu-system-x86",
+    "partx": "util-linux",
     "resize2fs": "e2fsprogs",
     "rpm": "rpm",
     "rpmbuild": "rpm",
@@ -41,7 +43,10 @@ _PACKAGES = {
     "tune2fs": "e2fsprogs",
     "umount": "mount",
     "unshare": "util-linux",
+    "veritysetup": "cryptsetup-bin",
+    "wipefs": "util-linux",
     "xfs_admin": "xfsprogs",
+    "xfs_growfs": "xfsprogs",
     "xfs_repair": "xfsprogs",
 }
 

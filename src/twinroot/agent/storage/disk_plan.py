@@ -1,7 +1,7 @@
 """Which partition tables an installation writes: from a configuration and what is on the disks to whole tables. Pure.
 
-Host-config spec, sections 5.1 to 5.3, and servicing spec, section 6.3. Partitions lie in the order of the configuration,
-each beginning at a whole MiB; those that grow share what is left of the disk equally. Adopted partitions stay where
+Host-config spec, sections 5.1 to 5.3, and servicing spec, section 6.3. Partitions lie in the order given, each
+beginning at a whole MiB; those that grow share what is left of the disk equally. Adopted partitions stay where
 they are with number, UUID and name, and new ones fill the gaps between them.
 """
 
@@ -108,7 +108,9 @@ def _plan_disk(disk: Disk, facts: DiskFacts, architecture: str, seed: UUID) -> D
         number = next(free, None)
         if number is None:
             raise _error(disk, f"a partition table holds at most {base.entry_count} partitions")
-        created[partition.id] = _entry(disk, partition, number, places[partition.id], base, architecture, seed)
+        created[partition.id] = _entry(
+            disk, partition, number, places[partition.id], base.sector_size, architecture, seed
+        )
     table = replace(base, partitions=(*base.partitions, *created.values()))
     gpt.primary_bytes(table)  # whatever it cannot express is known before anything is touched
     numbers = {name: entry.number for name, entry in (*adopted.items(), *created.items())}
@@ -120,7 +122,7 @@ def _entry(
     partition: Partition,
     number: int,
     place: tuple[int, int],
-    base: gpt.Table,
+    sector: int,
     architecture: str,
     seed: UUID,
 ) -> gpt.Partition:
@@ -129,7 +131,7 @@ def _entry(
         message = f"the label '{name}' is longer than the {gpt.NAME_CHARACTERS} characters of a partition table"
         raise _error(disk, message, "set a shorter label")
     uuid = UUID(partition.uuid) if partition.uuid else uuid5(seed, f"partition {partition.id}")
-    start, end = (edge // base.sector_size for edge in place)
+    start, end = (edge // sector for edge in place)
     return gpt.Partition(number, _type(partition.type, architecture), uuid, start, end - 1, 0, name)
 
 

@@ -9,7 +9,7 @@ import pytest
 import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.unit.agent.storage.range_server import RangeServer
+from tests.unit.agent.storage.range_server import RangeServer, Request
 
 from twinroot.agent.storage.ranged import LOOK, RangedFile
 from twinroot.errors import InputError, NetworkError
@@ -33,6 +33,11 @@ def opened(server: RangeServer, pauses: list[float] | None = None) -> RangedFile
 
     waited = pauses if pauses is not None else []
     return RangedFile(request, "http://server/os.cosi", pause=waited.append)
+
+
+def replied(request: Request, status: int, body: bytes = b"", **headers: str) -> bool:
+    request.reply(status, body, **headers)
+    return True
 
 
 READS = st.lists(st.tuples(st.integers(0, len(DATA) + 10), st.integers(0, 200 * KIB)), max_size=12)
@@ -86,8 +91,8 @@ def test_a_server_that_gives_nothing_is_given_up(server: RangeServer) -> None:
 
 @pytest.mark.parametrize("status", [500, 503])
 def test_errors_of_the_server_are_tried_again(server: RangeServer, status: int) -> None:
-    left = [None] * 3
-    server.answer = lambda request: bool(left) and (left.pop(), request.reply(status, b""))[1] is None
+    left: list[None] = [None] * 3
+    server.answer = lambda request: bool(left) and left.pop() is None and replied(request, status)
     with opened(server) as file:
         assert file.read_at(5, 10) == DATA[5:15]
     assert len(server.ranges) == 4
@@ -95,7 +100,7 @@ def test_errors_of_the_server_are_tried_again(server: RangeServer, status: int) 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 408, 410, 429])
 def test_refusals_are_not_tried_again(server: RangeServer, status: int) -> None:
-    server.answer = lambda request: request.reply(status, b"") is None
+    server.answer = lambda request: replied(request, status)
     with opened(server) as file, pytest.raises(InputError, match=f"answers {status}"):
         file.read_at(0, 10)
     assert len(server.ranges) == 1
@@ -114,7 +119,7 @@ def test_refusals_are_not_tried_again(server: RangeServer, status: int) -> None:
     ],
 )
 def test_wrong_answers(server: RangeServer, status: int, headers: dict[str, str], said: str) -> None:
-    server.answer = lambda request: request.reply(status, b"x" * 10, **headers) is None
+    server.answer = lambda request: replied(request, status, b"x" * 10, **headers)
     with opened(server) as file, pytest.raises(InputError, match=said):
         file.read_at(0, 10)
     assert len(server.ranges) == 1
