@@ -39,6 +39,21 @@ CATEGORIES: dict[str, str] = {
     "set-up-uefi-fallback": "servicing",
     "update-grub-configs": "servicing",
     "update-uki": "servicing",
+    "clean-install-safety-check": "initialization",
+    "multiboot-without-adopted-partitions": "invalid-input",
+    "unused-os-image-filesystem": "invalid-input",
+    "missing-os-image-filesystem": "invalid-input",
+    "duplicate-fs-uuid": "invalid-input",
+    "duplicate-fs-uuid-ab-update": "invalid-input",
+    "verity-mismatch": "invalid-input",
+    "esp-mount-point-mismatch": "invalid-input",
+    "unexpected-verity-on-esp": "invalid-input",
+    "unsupported-boot-file-system-type": "invalid-input",
+    "filesystem-size-exceeds-block-device": "invalid-input",
+    "create-partitions": "servicing",
+    "deploy-images": "servicing",
+    "mount-newroot": "servicing",
+    "partitions-removed": "unsupported-configuration",
 }
 """The category of each error that this version can end with."""
 

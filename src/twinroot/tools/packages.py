@@ -33,6 +33,7 @@ _PACKAGES = {
     "newuidmap": "uidmap",
     "qemu-img": "qemu-utils",
     "qemu-system-x86_64": "qemu-system-x86",
+    "partx": "util-linux",
     "resize2fs": "e2fsprogs",
     "rpm": "rpm",
     "rpmbuild": "rpm",
@@ -42,7 +43,10 @@ _PACKAGES = {
     "tune2fs": "e2fsprogs",
     "umount": "mount",
     "unshare": "util-linux",
+    "veritysetup": "cryptsetup-bin",
+    "wipefs": "util-linux",
     "xfs_admin": "xfsprogs",
+    "xfs_growfs": "xfsprogs",
     "xfs_repair": "xfsprogs",
 }
 

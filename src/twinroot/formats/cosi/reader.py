@@ -104,8 +104,11 @@ def open_cosi(path: Path) -> Iterator[CosiFile]:
         os.close(fd)
 
 
-def read_cosi(read_at: tar.ReadAt, name: str) -> CosiFile:
-    """Read headers and metadata through any function that reads at offsets. Raises FormatError, MetadataError."""
+def read_cosi(read_at: tar.ReadAt, name: str, *, sha384: str | None = None) -> CosiFile:
+    """Read headers and metadata through any function that reads at offsets. Raises FormatError, MetadataError.
+
+    `sha384` is the hash that the metadata must have; nothing of them is looked at when it is another.
+    """
     members: dict[str, tar.Member] = {}
     try:
         for member in tar.walk(read_at):
@@ -118,10 +121,13 @@ def read_cosi(read_at: tar.ReadAt, name: str) -> CosiFile:
     except FormatError as error:
         hint = "is it a COSI file, and was it transferred completely?"
         raise FormatError(error.message, where=name, hint=hint) from error
+    digest = hashlib.sha384(text).hexdigest()
+    if sha384 is not None and digest != sha384:
+        message = f"the SHA-384 of the metadata is {digest}, not {sha384}"
+        raise FormatError(message, where=name, hint="is this the image that was meant, and is it whole?")
     inspection = documents.inspect(text, strict=False)
     if inspection.metadata is None or not inspection.ok:
         raise documents.MetadataError(inspection.findings, where=name)
-    digest = hashlib.sha384(text).hexdigest()
     return CosiFile(read_at, name, members, inspection.metadata, digest, inspection.findings)
 
 

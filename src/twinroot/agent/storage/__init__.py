@@ -1,0 +1,1 @@
+"""The storage side of servicing a machine: images, disks, partitions, mounts."""

@@ -1,0 +1,60 @@
+"""util-linux, udev and cryptsetup on block devices: partitions, old signatures, new filesystems, swap, dm-verity."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from twinroot.tools.run import first_available, run
+
+_MAKE: dict[str, tuple[str, ...]] = {
+    # -F: a whole device or file without asking; nothing is left for a kernel thread to write later.
+    "ext4": ("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0"),
+    "vfat": ("mkfs.vfat",),
+    "xfs": ("mkfs.xfs", "-q", "-f"),
+    "ntfs": ("mkfs.ntfs", "-q", "-Q", "-F"),
+}
+FILESYSTEM_TYPES = tuple(_MAKE)
+"""What `make_filesystem` can make."""
+
+
+def tell_kernel(disk: Path) -> None:
+    """Have the kernel see a changed partition table, partitions in use among it that stayed as they are."""
+    run(["partx", "--update", disk])
+    settle()
+
+
+def settle() -> None:
+    """Wait until udev has made its links; machines without it need not wait."""
+    if first_available(["udevadm"]):
+        run(["udevadm", "settle", "--timeout=60"])
+
+
+def wipe_signatures(device: Path) -> None:
+    """Remove what old filesystems, arrays and tables are recognised by. CommandError when the device is in use."""
+    run(["wipefs", "--all", "--quiet", device], hint="is it mounted, or part of something that runs?")
+
+
+def make_filesystem(device: Path, fs_type: str) -> None:
+    """Make an empty filesystem on a whole device."""
+    run([*_MAKE[fs_type], device])
+
+
+def make_swap(device: Path) -> None:
+    """Make a swap area of a device."""
+    run(["mkswap", device])
+
+
+def open_verity(data: Path, hashes: Path, name: str, root_hash: str) -> Path:
+    """The device below /dev/mapper through which verified data is read."""
+    run(["veritysetup", "open", data, name, hashes, root_hash])
+    return Path("/dev/mapper", name)
+
+
+def close_verity(name: str) -> None:
+    """Take away a device of `open_verity`."""
+    run(["veritysetup", "close", name])
+
+
+def verify_verity(data: Path, hashes: Path, root_hash: str) -> None:
+    """Read all data and compare it with the hashes; CommandError when anything differs."""
+    run(["veritysetup", "verify", data, hashes, root_hash])
