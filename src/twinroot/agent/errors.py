@@ -37,7 +37,17 @@ CATEGORIES: dict[str, str] = {
     "run-post-provision-script": "servicing",
     "run-pre-servicing-script": "servicing",
     "set-up-uefi-fallback": "servicing",
+    "copy-machine-id": "servicing",
+    "disable-cloud-init-networking": "servicing",
+    "generate-netplan-config": "servicing",
+    "get-selinux-type": "servicing",
+    "regenerate-initrd": "servicing",
+    "run-os-modifier": "servicing",
+    "selinux-enabled-but-not-found": "invalid-input",
+    "set-up-users": "servicing",
     "update-grub-configs": "servicing",
+    "write-additional-file": "servicing",
+    "write-netplan-config": "servicing",
     "update-uki": "servicing",
 }
 """The category of each error that this version can end with."""
