@@ -12,7 +12,7 @@ import yaml
 from twinroot.agent.errors import ServicingError
 from twinroot.agent.osconfig.files import load_files, write_files
 from twinroot.agent.osconfig.initrd import initrd_command
-from twinroot.agent.osconfig.network import NETPLAN, write_netplan
+from twinroot.agent.osconfig.network import NETPLAN, apply_at_runtime, netplan_text, write_netplan
 from twinroot.agent.osconfig.selinux import Mode, final_mode, labelled_mounts, set_mode
 from twinroot.agent.osconfig.settings import carry_machine_id, hostname_of, set_up_modules, write_hostname
 from twinroot.agent.osconfig.users import SSHD_CONFIG, SSHD_USERS, commands, sshd_files
@@ -22,6 +22,7 @@ from twinroot.config.host.modules import Module
 from twinroot.config.host.netplan import Netplan
 from twinroot.config.host.users import User
 from twinroot.system.accounts import Account
+from twinroot.tools.run import SEARCH_PATH
 
 ACCOUNTS = {
     "root": Account("root", 0, 0, "/root", "/bin/bash"),
@@ -173,6 +174,25 @@ def test_netplan(tmp_path: Path) -> None:
 def test_netplan_without_cloud_init(tmp_path: Path) -> None:
     write_netplan(tmp_path, NETWORK)
     assert [path.name for path in (tmp_path / "etc").iterdir()] == ["netplan"]
+
+
+def test_the_network_of_a_running_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """netplan is told where the files of before are, and shown here by what a program of that name sees."""
+    root, seen, program = tmp_path / "root", tmp_path / "seen", tmp_path / "bin/netplan"
+    root.mkdir()
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\n{{ echo "$1 $2"; cat "$3{NETPLAN}"; }} > {seen} 2>&1; [ ! -e {tmp_path}/fail ]\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("TWINROOT_TOOL_PATH", f"{program.parent}:{SEARCH_PATH}")
+    apply_at_runtime(NETWORK, root)
+    assert "No such file" in seen.read_text()
+    apply_at_runtime(None, root)
+    assert seen.read_text() == f"apply --state\n{netplan_text(NETWORK)}"
+    assert list((root / "etc/netplan").iterdir()) == []
+    (tmp_path / "fail").touch()
+    with pytest.raises(ServicingError) as caught:
+        apply_at_runtime(NETWORK, root)
+    assert caught.value.name == "apply-netplan-config"
 
 
 def test_additional_files(tmp_path: Path) -> None:
