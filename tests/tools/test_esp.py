@@ -75,9 +75,9 @@ def test_an_image_with_a_link_for_a_file_leaves_no_slot(esp: Path, image: Path) 
 
 def test_the_fallback_is_replaced_file_by_file(esp: Path, image: Path) -> None:
     slot(esp, image, "AZLA")
-    fill(esp, {"EFI/Boot/grubx64.efi.new": "cut", "EFI/Boot/bootx64.efi.old": "cut"})
+    fill(esp, {"EFI/Boot/grubx64.efi.new": "cut", "EFI/Boot/bootx64.efi.old": "cut", "EFI/Boot/mine.efi.old": "mine"})
     assert set_fallback(esp, "volume-a", 0, "x64")
-    assert content(esp / "EFI/Boot") == {**SLOT, "mine.efi": "mine"}
+    assert content(esp / "EFI/Boot") == {**SLOT, "mine.efi": "mine", "mine.efi.old": "mine"}
     assert not set_fallback(esp, "volume-a", 0, "x64")
 
 

@@ -92,7 +92,7 @@ class EfiVariables:
             hint = "start the machine by UEFI, and mount efivarfs there"
             raise HostError(message, where=str(self.directory), hint=hint) from error
         ending = f"-{vendor}"
-        return tuple(name.removesuffix(ending) for name in entries if name.lower().endswith(ending))
+        return tuple(name.removesuffix(ending) for name in entries if name.endswith(ending))
 
     def carry_out(self, changes: Iterable[Change]) -> None:
         """Make changes one after the other. ServicingError for the first that fails; those after it are not made."""

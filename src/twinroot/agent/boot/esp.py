@@ -110,10 +110,10 @@ def set_fallback(esp: Path, volume: AbVolume, install_index: int, efi_arch: str)
         for _, new_name in changed:
             fat_files.rename_new(target, new_name)
     finally:
-        for name in fat_files.names(esp, fat_files.locate(esp, FALLBACK)):
-            # Other agents leave .old behind, too, when power fails.
-            if name.lower().endswith((f".efi{fat_files.NEW}", ".efi.old", f".cfg{fat_files.NEW}", ".cfg.old")):
-                fat_files.remove(esp, f"{FALLBACK}/{name}")
+        for name in files:
+            # The peer leaves .old behind, too, when power fails.
+            for ending in (fat_files.NEW, ".old"):
+                fat_files.remove(esp, f"{FALLBACK}/{name}{ending}")
     if changed:
         log.info("The firmware's fallback starts %s", source)
     return bool(changed)
