@@ -37,7 +37,9 @@ test "$(trident get rollback-target)" = '{}'
 code=0; trident no-such-command || code=$?; test "$code" = 2
 code=0; trident-update-poll > /tmp/said 2>&1 || code=$?; test "$code" = 2; grep update-poll.yaml /tmp/said; rm /tmp/said
 for file in /usr/lib/trident/bin/python3.11 $(find /usr/lib/trident -name '*.so'); do
-    ! LD_LIBRARY_PATH=/usr/lib/trident/lib ldd "$file" | grep -vE '/usr/lib/trident/|linux-vdso|/lib(c|m|dl|pthread|rt)\.so|/ld-linux'
+    LD_LIBRARY_PATH=/usr/lib/trident/lib ldd "$file" > /tmp/libraries
+    ! grep -vE '/usr/lib/trident/|linux-vdso|statically|/lib(c|m|dl|pthread|rt)\.so|/ld-linux' /tmp/libraries
+    rm /tmp/libraries
 done
 test -s /var/lib/pcrlock.d/750-enter-initrd.pcrlock
 for unit in UNITS; do systemctl enable "$unit" || test "$unit" = tridentd.service; done
@@ -76,7 +78,8 @@ def files(place: Workplace) -> Iterator[str]:
 def test_rpms(packages: Path, files: str, place: Workplace) -> None:
     names = [path.name.split("-0.")[0] for path in (packages / "RPMS/x86_64").iterdir()]
     assert sorted(names) == sorted((*INSTALLED, "trident-install-service"))
-    query = ["rpm", "-qp", "--qf", "%{SIZE}", next((packages / "RPMS/x86_64").glob("trident-0*"))]
+    agent = next((packages / "RPMS/x86_64").glob("trident-0*"))
+    query: list[str | Path] = ["rpm", "-qp", "--qf", "%{SIZE}", agent]
     assert int(subprocess.run(query, capture_output=True, text=True, check=True).stdout) <= MAX_BYTES
     text = f"""
 os:

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "distro-rpm"))
-sys.path.insert(0, str(ROOT / "packaging"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "distro-rpm"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "packaging"))
 
 from trident_packages import agent, deb, pcrlock, rpm
 from trident_packages.contents import PACKAGES, UNITS
@@ -18,6 +17,7 @@ from trident_packages.libraries import LIBRARIES, pinned
 from trident_packages.modules import Closure, closure
 from twinroot.errors import InputError, InternalError
 
+ROOT = Path(__file__).parents[2]
 BY_NAME = {package.name: package for package in PACKAGES}
 
 
