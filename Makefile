@@ -8,13 +8,14 @@ BASE_RPM := build/base/minimal-os.vhdx
 BASE_DEB := build/base/debian.qcow2
 SOURCES := $(shell find src -name '*.py')
 
-.PHONY: help demo test check format setup images bench clean
+.PHONY: help demo test check format setup images packages bench clean
 
 help:
 	@echo "make demo    build the base images and the example A/B image, show it, boot it"
 	@echo "make test    everything: lint, types, layers, unit, tool and VM tests"
 	@echo "make check   the quick part of it: lint, types, layers, unit tests"
 	@echo "make images  only the base images and the package repository"
+	@echo "make packages  the agent's packages: bin/trident-rpms.tar.gz, bin/trident-debs.tar.gz"
 	@echo "make bench   speed and memory, each figure beside its limit"
 	@echo "make format  format the code"
 	@echo "make clean   remove what was built"
@@ -49,6 +50,13 @@ out/image.cosi: examples/ab-image.yaml $(SOURCES) | images
 	    --rpm-source build/repo/RPMS --disable-base-image-rpm-repos \
 	    --output-image-format cosi --output-image-file $@
 
+PACKAGING := $(shell find packaging distro-rpm/standin/debian.py -type f -not -name '*.pyc') LICENSE
+
+packages: bin/trident-rpms.tar.gz bin/trident-debs.tar.gz
+
+bin/trident-%.tar.gz: $(PACKAGING) $(SOURCES) requirements.txt | setup
+	@$(BIN)/python packaging/build_packages.py $*
+
 demo: images out/image.cosi
 	$(BIN)/twinroot inspect out/image.cosi
 	$(BIN)/twinroot boot out/image.cosi --until "testimage login:" --timeout 600
@@ -74,4 +82,4 @@ bench: images
 	@$(BIN)/python -m bench.run
 
 clean:
-	rm -rf build out
+	rm -rf bin build out

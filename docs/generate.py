@@ -17,7 +17,7 @@ from textwrap import wrap
 from docs.generate_config import config_pages, host_pages
 from docs.pages import NOTE, cell
 
-from twinroot.cli import imagecustomizer, main, trident
+from twinroot.cli import imagecustomizer, main, trident, update_poll
 
 DOCS = Path(__file__).resolve().parent
 _COMMANDS_HEAD = """# Command line
@@ -38,13 +38,15 @@ def documents() -> dict[Path, str]:
 
 
 def command_line() -> str:
-    """The page about `twinroot`, `imagecustomizer` and `trident`."""
+    """The page about `twinroot`, `imagecustomizer`, `trident` and `trident-update-poll`."""
     parts = [NOTE, _COMMANDS_HEAD]
-    for parser in (main.build_parser(), imagecustomizer.build_parser(), trident.build_parser()):
+    for program in (main, imagecustomizer, trident, update_poll):
+        parser = program.build_parser()
         parts.append(f"\n## {parser.prog}\n\n{parser.description}\n")
         if parser.epilog:
             parts.append(f"\n{parser.epilog}\n")
-        parts.append("\nGlobal flags:\n\n" + _table(parser, ()))
+        title = "Global flags:" if list(_commands(parser)) else f"```text\n{_synopsis(parser, ())}\n```"
+        parts.append(f"\n{title}\n\n" + _table(parser, ()))
         global_flags = {flag for action in parser._actions for flag in action.option_strings}
         for name, command in _commands(parser):
             parts.append(f"\n### {parser.prog} {name}\n\n{command.description}\n")

@@ -24,6 +24,8 @@ from twinroot import __version__
 from twinroot.errors import InputError, NetworkError, TwinrootError
 
 _CERTIFICATES = ("/etc/docker/certs.d", "/etc/containers/certs.d")
+# Of Debian; of Fedora and Azure Linux; of SUSE.
+_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem")
 CONNECTIONS = 8
 # What a connection can break with; urllib3's own come from reading a body.
 Broken = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError, HTTPError)
@@ -96,9 +98,7 @@ def trust(host: str, ca_files: Iterable[Path] = ()) -> ssl.SSLContext:
     """What is trusted for a registry; InputError for a file that holds no certificates."""
     context = ssl.create_default_context()
     if not context.cert_store_stats()["x509_ca"]:
-        import certifi
-
-        context.load_verify_locations(certifi.where())
+        context.load_verify_locations(_system_bundle())
     known = [path for parent in _CERTIFICATES for path in sorted(Path(parent, host).glob("*.crt"))]
     for path in (*known, *ca_files):
         try:
@@ -108,6 +108,16 @@ def trust(host: str, ca_files: Iterable[Path] = ()) -> ssl.SSLContext:
         except (OSError, ssl.SSLError) as error:
             raise InputError("this is no file with certificates (PEM)", where=str(path)) from error
     return context
+
+
+def _system_bundle() -> str:
+    """The certificates of this system, which an interpreter of another system looks for in another place."""
+    found = next((path for path in _BUNDLES if Path(path).is_file()), None)
+    if found is None:
+        import certifi
+
+        return certifi.where()
+    return found
 
 
 def is_loopback(host: str) -> bool:

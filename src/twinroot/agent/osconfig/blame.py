@@ -11,7 +11,7 @@ from twinroot.errors import CommandError, HostError, InputError, NoSpaceError
 
 @contextmanager
 def blaming(name: str, key: str) -> Iterator[None]:
-    """What goes wrong with a key of the configuration is a ServicingError of that name. A full disk stays what it is."""
+    """What goes wrong with a key of the configuration is a ServicingError of that name. A full disk stays so."""
     try:
         yield
     except NoSpaceError:

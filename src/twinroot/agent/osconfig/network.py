@@ -27,7 +27,7 @@ def netplan_text(spec: Netplan) -> str:
 
 
 def write_netplan(root: Path, spec: Netplan) -> None:
-    """Write netplan's file, which nobody else may read as it may hold passwords, and keep cloud-init off the network."""
+    """Write netplan's file, for root only as it may hold passwords, and keep cloud-init off the network."""
     with blaming("write-netplan-config", "os.netplan"):
         with open_new(root, f"{NETPLAN}.new") as file:
             file.write(netplan_text(spec).encode("utf-8", "surrogatepass"))

@@ -34,7 +34,7 @@ def final_mode(wanted: Mode | None, config: str | None) -> Mode | None:
 
 
 def set_mode(root: Path, wanted: Mode | None) -> Mode | None:
-    """Write the mode into the system's configuration where one is wanted; the mode that it has then, as `final_mode`."""
+    """Write the mode into the system's configuration where one is wanted; the mode it has then, as `final_mode`."""
     config = read_text(root, CONFIG)
     mode = final_mode(wanted, config)
     if config is not None and wanted is not None:

@@ -21,7 +21,7 @@ _HOSTNAME, _MACHINE_ID = "/etc/hostname", "/etc/machine-id"
 
 
 def hostname_of(config: HostConfig, current: str | None, *, ab_update: bool) -> str | None:
-    """The host name to write, None to leave that of the image; `current` is the machine's, which an A/B update keeps."""
+    """The host name to write, None to leave the image's; `current` is the machine's, which an A/B update keeps."""
     if config.os.hostname is not None:
         return config.os.hostname
     carried = ab_update and not is_set(config.internal_params, "disableHostnameCarryOver")
