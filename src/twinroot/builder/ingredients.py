@@ -91,9 +91,8 @@ def _named_files(file: ConfigFile, keys: tuple[str, ...], digests: Digests) -> I
     for found in host_paths(file.config):
         steps = [step for step in found.key if isinstance(step, str)]
         if ".".join(steps[:2]) in keys:
-            # Modes and times of what is copied are those of the source, unless the configuration says otherwise.
             path = file.resolve(found.path)
-            yield Ingredient(str(path), digests.copied(path, times=True))
+            yield Ingredient(str(path), digests.copied(path, times=True) if found.copied else digests.content(path))
 
 
 def _repositories(request: CustomizeRequest, digests: Digests) -> Iterator[Ingredient]:

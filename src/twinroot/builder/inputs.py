@@ -6,7 +6,8 @@ from a network is not known before they do, and is not part of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from twinroot import __version__
@@ -21,29 +22,19 @@ def input_hashes(request: CustomizeRequest, image_file: Path) -> Iterator[tuple[
     digests = Digests()
     yield "twinroot", __version__
     for index, file in enumerate(request.config.files):
-        yield f"config {index}", _named(digests, file.path)
+        yield f"config {index}", _readable(digests.content, file.path)
         for found in host_paths(file.config):
             if found.kind in (Kind.FILE, Kind.DIRECTORY, Kind.LIST) and found.key[0] != "input":
-                yield ".".join(map(str, ("config", index, *found.key))), _named(digests, file.resolve(found.path))
-    yield "base", _named(digests, image_file)
+                digest = partial(digests.copied, times=False) if found.copied else digests.content
+                yield ".".join(map(str, ("config", index, *found.key))), _readable(digest, file.resolve(found.path))
+    yield "base", _readable(digests.content, image_file)
     for index, source in enumerate(request.rpm_sources):
-        yield f"packages {index}", _packages(digests, source)
+        yield f"packages {index}", _readable(digests.contents if source.is_dir() else digests.content, source)
     yield "base repositories", str(request.base_repositories)
 
 
-def _named(digests: Digests, path: Path) -> str:
+def _readable(digest: Callable[[Path], str], path: Path) -> str:
     try:
-        return digests.copied(path, times=False)
+        return digest(path)
     except OSError as error:
-        raise _unreadable(error, path) from error
-
-
-def _packages(digests: Digests, source: Path) -> str:
-    try:
-        return digests.contents(source) if source.is_dir() else digests.content(source)
-    except OSError as error:
-        raise _unreadable(error, source) from error
-
-
-def _unreadable(error: OSError, path: Path) -> InputError:
-    return InputError(f"an input cannot be read: {error.strerror}", where=str(error.filename or path))
+        raise InputError(f"an input cannot be read: {error.strerror}", where=str(error.filename or path)) from error

@@ -17,7 +17,7 @@ from twinroot.distro.rpm import HOST_PATHS, REPOSITORIES
 from twinroot.errors import FormatError, InputError
 from twinroot.formats.rpm_file import whole_size
 from twinroot.sandbox.mounts import Mounts
-from twinroot.sandbox.paths import resolve_inside
+from twinroot.sandbox.paths import read_file, resolve_inside
 from twinroot.tools import createrepo
 
 _INSIDE = "/run/twinroot/sources"
@@ -42,8 +42,7 @@ def attach(sources: PackageSources, root: Path, scratch: Path, mounts: Mounts) -
     merged.optionxform = str  # type: ignore[assignment,method-assign]  # keys keep their case
     if sources.image_repositories:
         for path in sorted(resolve_inside(root, "/etc/yum.repos.d").glob("*.repo")):
-            inside = f"/etc/yum.repos.d/{path.name}"
-            _merge_image_repo(resolve_inside(root, inside), inside, merged)
+            _merge_image_repo(root, f"/etc/yum.repos.d/{path.name}", merged)
     for index, path in enumerate(sources.paths):
         if path.is_dir():
             _attach_directory(path, index, merged, root, scratch, mounts)
@@ -56,15 +55,18 @@ def attach(sources: PackageSources, root: Path, scratch: Path, mounts: Mounts) -
     (target / "all.repo").write_text(text.getvalue())
 
 
-def _merge_image_repo(path: Path, shown: str, merged: configparser.RawConfigParser) -> None:
+def _merge_image_repo(root: Path, path: str, merged: configparser.RawConfigParser) -> None:
     try:
         # Not strict, as the package managers are not: of two values for one key, the last counts.
         parser = configparser.RawConfigParser(strict=False)
         parser.optionxform = str  # type: ignore[assignment,method-assign]  # keys keep their case
-        parser.read_string(path.read_text(), shown)
-    except (configparser.Error, UnicodeDecodeError, OSError) as error:
+        text = read_file(root, path)
+        if text is None:
+            raise InputError("it is no plain file")
+        parser.read_string(text.decode(), path)
+    except (configparser.Error, UnicodeDecodeError, OSError, InputError) as error:
         raise InputError(
-            f"{shown} of the base image is not a readable .repo file: {error}",
+            f"{path} of the base image is not a readable .repo file: {error}",
             hint="leave the image's repositories out with --disable-base-image-rpm-repos",
         ) from error
     for section in parser.sections():
@@ -90,8 +92,17 @@ def _attach_directory(
 
 
 def _check_packages(directory: Path) -> None:
-    """InputError naming a package file that is damaged: createrepo_c does not notice all, and leaves the rest out."""
+    """InputError naming a package file that is damaged or that the image's programs will not find.
+
+    createrepo_c does not notice all damages, and leaves the rest out.
+    """
     for path in sorted(directory.rglob("*.rpm")):
+        if path.is_symlink() and (path.readlink().is_absolute() or not _is_below(path, directory)):
+            raise InputError(
+                f"a package of --rpm-source {directory} is a symbolic link that leads out of the directory",
+                where=str(path),
+                hint="the image's programs see this directory alone: put the file itself into it, or a hard link",
+            )
         try:
             with path.open("rb") as file:
                 size, length = whole_size(file), path.stat().st_size
@@ -104,6 +115,10 @@ def _check_packages(directory: Path) -> None:
                 where=str(path),
                 hint="download or build it again, or take it out of the directory",
             ) from error
+
+
+def _is_below(path: Path, directory: Path) -> bool:
+    return path.resolve().is_relative_to(directory.resolve())
 
 
 def _attach_repo_file(path: Path, merged: configparser.RawConfigParser, root: Path, mounts: Mounts) -> None:

@@ -14,7 +14,12 @@ from twinroot.builder.request import Options, resolve_request
 from twinroot.config.load import load_image_config
 from twinroot.errors import InputError
 
-CONFIG = "os:\n  hostname: a\n  packages:\n    installLists: [list.yaml]\n"
+CONFIG = """\
+os:
+  hostname: a
+  packages: {installLists: [list.yaml]}
+  additionalFiles: [{source: tool, destination: /usr/bin/tool}]
+"""
 
 
 def inputs(place: Path) -> dict[str, str]:
@@ -36,6 +41,7 @@ def place(tmp_path: Path) -> Path:
     (place / "rpms/sub").mkdir(parents=True)
     (place / "config.yaml").write_text(CONFIG)
     (place / "list.yaml").write_text("packages: [vim]\n")
+    (place / "tool").write_text("x")
     (place / "base.raw").write_bytes(b"base")
     (place / "rpms/sub/a.rpm").write_bytes(b"package")
     return place
@@ -54,6 +60,7 @@ def test_place_and_times_do_not_count(place: Path, tmp_path: Path) -> None:
         ("config.yaml", "config 0"),
         ("list.yaml", "config.0.os.packages.installLists.0"),
         ("base.raw", "base"),
+        ("tool", "config.0.os.additionalFiles.0.source"),
         ("rpms/sub/a.rpm", "packages 0"),
     ],
 )
@@ -63,6 +70,14 @@ def test_content_counts(name: str, role: str, place: Path) -> None:
         file.write("\n#more")
     after = inputs(place)
     assert [key for key in before if before[key] != after[key]] == [role]
+
+
+def test_modes_count_where_the_image_gets_them(place: Path) -> None:
+    before = inputs(place)
+    for name in ("config.yaml", "list.yaml", "base.raw", "rpms/sub/a.rpm", "tool"):
+        (place / name).chmod(0o600)
+    after = inputs(place)
+    assert [key for key in before if before[key] != after[key]] == ["config.0.os.additionalFiles.0.source"]
 
 
 def test_missing_input_is_named(place: Path) -> None:

@@ -47,6 +47,11 @@ class HostPath:
     path: str
     kind: Kind
 
+    @property
+    def copied(self) -> bool:
+        """Whether it is copied into the image with its modes and times, and not only read."""
+        return self.key[:2] in (("os", "additionalFiles"), ("os", "additionalDirs"))
+
 
 def host_paths(config: ImageConfig) -> Iterator[HostPath]:
     """Every path on the build host that a configuration names, in the order of the sections."""
