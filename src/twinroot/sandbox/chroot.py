@@ -45,7 +45,7 @@ umask 022
 # What the host's programs are called with is settled before the environment of the image's program takes their place.
 chroot=$(command -v chroot)
 cd "$root"
-mount --move "$root" /
+mount --no-mtab --move "$root" / # without privileges, the list of mounts is not ours to write
 eval "set -- $TWINROOT_ENV"' "$chroot" . "$@"'
 exec setpriv --bounding-set "$TWINROOT_DROP" env -u TWINROOT_DROP -u TWINROOT_ENV -u TMPDIR -- "$@"
 """

@@ -1,0 +1,88 @@
+"""Name servers for programs of an image, tried with a static busybox as the image."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.isolated import isolated
+
+BUSYBOX = shutil.which("busybox")
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
+    pytest.mark.skipif(BUSYBOX is None, reason="needs busybox-static"),
+]
+OPEN = """
+from twinroot.sandbox.chroot import open_chroot
+from twinroot.errors import TwinrootError
+root = Path(sys.argv[1])
+def sh(chroot, script, **options):
+    return chroot.run(["/bin/sh", "-c", script], **options).stdout.strip()
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A tree with a shell, in a directory with an odd name."""
+    tree = tmp_path / "a tree, with: odd 'name'"
+    (tree / "bin").mkdir(parents=True)
+    assert BUSYBOX
+    shutil.copyfile(BUSYBOX, tree / "bin/busybox")
+    (tree / "bin/busybox").chmod(0o755)
+    for name in (
+        "sh",
+        "cat",
+        "ls",
+        "mount",
+        "umount",
+        "hostname",
+        "sleep",
+        "mkdir",
+        "touch",
+        "grep",
+        "echo",
+        "id",
+        "env",
+    ):
+        (tree / "bin" / name).symlink_to("busybox")
+    return tree
+
+
+LEND = (
+    OPEN
+    + """
+def state(path):
+    found = path.lstat()
+    return [str(path.readlink()) if path.is_symlink() else path.read_text(), found.st_mode, found.st_mtime_ns]
+etc = root / "etc"
+etc.mkdir()
+KIND
+os.utime(etc, (1, 1))
+before = [state(path) for path in sorted(etc.iterdir())], etc.stat().st_mtime_ns
+with open_chroot(root) as chroot:
+    seen = [chroot.run(["/bin/sh", "-c", "cat /etc/resolv.conf"], ok=(0, 1), network=n).stdout for n in (True, False)]
+    after = [state(path) for path in sorted(etc.iterdir())], etc.stat().st_mtime_ns
+    sh(chroot, "rm /etc/resolv.conf; echo own > /etc/resolv.conf", network=True)
+    names = [path.name for path in etc.iterdir()]
+    print(json.dumps([*seen, before == after, names, (etc / "resolv.conf").read_text()]))
+"""
+)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "",
+        "(etc / 'resolv.conf').write_text('old')",
+        "(etc / 'resolv.conf').symlink_to('../run/systemd/resolve/stub-resolv.conf')",
+    ],
+    ids=["none", "file", "link to nothing"],
+)
+def test_the_hosts_name_servers_are_lent_with_the_network(root: Path, kind: str) -> None:
+    """And what a program made of the file in the meantime stays, as a package that brings its own does."""
+    lent, own, unchanged, names, left = isolated(LEND.replace("KIND", kind), root)
+    assert lent == Path("/etc/resolv.conf").read_text()
+    assert own == ("old" if "write_text" in kind else "")
+    assert unchanged and names == ["resolv.conf"] and left == "own\n"
