@@ -1,6 +1,6 @@
 """The agent's own Python: that of Debian 12, pruned, with the libraries it links to.
 
-It comes from Debian's packages whatever the build host is, so it runs wherever glibc is 2.35 or later. All of its
+It comes from Debian's packages whatever the build host is, so it runs wherever glibc is 2.36 or later. All of its
 libraries but glibc are beside it, found by the program's own DT_RPATH, which holds for the modules that it loads too.
 """
 

@@ -23,6 +23,7 @@ from twinroot.agent.poll_source import MAX_BYTES, Found, ask
 from twinroot.agent.states import State
 from twinroot.config.update_poll import UpdatePollConfig, Window
 from twinroot.errors import BusyError, CommandError, ConfigError, FormatError, HostError, InputError, NetworkError
+from twinroot.registry.session import _BUNDLES, _system_bundle, trust
 
 OFFER = f"image: {{url: 'https://images.example/new.cosi', sha384: {HASHES['2']}}}\n"
 NOON = datetime(2026, 11, 23, 12, 0)
@@ -97,6 +98,11 @@ def test_bad_answers(server: Server, code: int, body: bytes, error: type[Excepti
     server.code, server.body = code, body
     with pytest.raises(error, match=says):
         ask(server.url, None)
+
+
+def test_certificates_are_trusted_without_those_of_a_library() -> None:
+    assert _system_bundle() in _BUNDLES
+    assert trust("a.example").cert_store_stats()["x509_ca"]
 
 
 def test_nobody_answers() -> None:
