@@ -14,6 +14,7 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
     pytest.mark.skipif(BUSYBOX is None, reason="needs busybox-static"),
 ]
+PROGRAMS = "sh cat ls mount umount hostname sleep mkdir touch grep echo id env rm"
 OPEN = """
 from twinroot.sandbox.chroot import open_chroot
 from twinroot.errors import TwinrootError
@@ -31,21 +32,7 @@ def root(tmp_path: Path) -> Path:
     assert BUSYBOX
     shutil.copyfile(BUSYBOX, tree / "bin/busybox")
     (tree / "bin/busybox").chmod(0o755)
-    for name in (
-        "sh",
-        "cat",
-        "ls",
-        "mount",
-        "umount",
-        "hostname",
-        "sleep",
-        "mkdir",
-        "touch",
-        "grep",
-        "echo",
-        "id",
-        "env",
-    ):
+    for name in PROGRAMS.split():
         (tree / "bin" / name).symlink_to("busybox")
     return tree
 
