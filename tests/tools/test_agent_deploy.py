@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
 from pathlib import Path
 from uuid import UUID
@@ -110,6 +111,12 @@ def devices_in(place: Path, volume: str = "volume-a") -> Devices:
 
 def test_an_installation_and_an_update(cosi: Path, tmp_path: Path) -> None:
     devices = devices_in(tmp_path)
+    # The superblock of a RAID member lies at the end, behind what any image writes (md(4), format 1.0).
+    sector = 24 * MIB // 512 - 16
+    with (tmp_path / "root-a").open("r+b") as file:
+        file.seek(sector * 512)
+        file.write(struct.pack("<II136xQ", 0xA92B4EFC, 1, sector).ljust(512, b"\0"))
+    assert probe(tmp_path / "root-a").type == "linux_raid_member"
     with open_image(str(cosi), "ignored") as image:
         plan = plan_deployment(devices, image.metadata, ServicingType.CLEAN_INSTALL)
         done = deploy(image, plan)
@@ -117,6 +124,8 @@ def test_an_installation_and_an_update(cosi: Path, tmp_path: Path) -> None:
         found = {name: probe(tmp_path / name).type for name in ("root-a", "data", "swap", "root-b")}
         assert found == {"root-a": "ext4", "data": "ext4", "swap": "swap", "root-b": None}
         assert superblock(Location(tmp_path / "root-a")).size == 24 * MIB
+        command = ["wipefs", "--noheadings", "--output", "TYPE", str(tmp_path / "root-a")]
+        assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() == ["ext4"]
         assert superblock(Location(tmp_path / "usr-a")).size == 8 * MIB  # what verity protects must stay as it is
         [verity] = plan.verity
         verify_verity(verity.data, verity.hashes, verity.root_hash)

@@ -39,6 +39,8 @@ def deploy(cosi: CosiFile, deployment: Deployment, *, advance: Advance = lambda 
             claims.enter_context(_exclusive(target))
     written = kept = 0
     for image in deployment.images:
+        if image.wipe:
+            wipe_signatures(image.target)
         done = _write(cosi, image, advance)
         written, kept = written + done.written, kept + done.kept
     for image in deployment.images:

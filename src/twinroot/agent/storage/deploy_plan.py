@@ -5,7 +5,7 @@ Servicing spec, sections 6.1 (steps 7 and 8), 6.6, 7.3, 7.4 and 12.3.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from twinroot.agent.states import ServicingType
@@ -21,12 +21,16 @@ ROOT_OVERLAY = "/var/lib/trident-overlay/etc"
 
 @dataclass(frozen=True)
 class ImageWrite:
-    """An image and the device that it goes onto. With `grow`, its ext filesystem is grown to the device afterwards."""
+    """An image and the device that it goes onto. With `grow`, its ext filesystem is grown to the device afterwards.
+
+    With `wipe`, what was there before is made unrecognisable first: behind the image's end it would stay.
+    """
 
     image: ImageFile
     device_id: str
     target: Path
     grow: bool
+    wipe: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,8 @@ def plan_deployment(devices: Devices, image: Metadata, kind: ServicingType) -> D
         new = filesystem.source == "new" and device_id is not None and not filesystem.is_esp
         if new and device_id and (install or devices.graph.is_on_pair(device_id)):
             made.append(NewFilesystem(device_id, devices.path(device_id), str(filesystem.type)))
+    if install:
+        writes = [replace(each, wipe=True) for each in writes]
     order = list(image.image_files())
     swaps = tuple(devices.path(swap.device_id) for swap in devices.storage.swap) if install else ()
     return Deployment(
