@@ -13,7 +13,7 @@ import pytest
 from tests.isolated import isolated
 
 from twinroot.agent.errors import ServicingError
-from twinroot.agent.storage.disk_facts import disk_facts, read_facts
+from twinroot.agent.storage.disk_facts import disk_facts, foreign_uuids, read_facts
 from twinroot.agent.storage.disk_plan import plan_disks
 from twinroot.agent.storage.disk_write import partition_paths, write_tables
 from twinroot.config.host.storage import Storage
@@ -121,3 +121,10 @@ def test_what_is_no_disk(loop: Path, tmp_path: Path) -> None:
     for path in (Path("/dev/null"), tmp_path / "absent", tmp_path / "disk", Path(paths["a"])):
         with pytest.raises(ServicingError):
             disk_facts(path)
+
+
+def test_uuids_of_other_disks(loop: Path, tmp_path: Path) -> None:
+    paths = install(loop, tmp_path / "links")
+    named = {UUID(Path(path).name) for path in paths.values()}
+    assert foreign_uuids({}, tmp_path / "links") == named
+    assert foreign_uuids({"os": disk_facts(loop)}, tmp_path / "links") == frozenset()

@@ -23,6 +23,7 @@ _PACKAGES = {
     "mkfs.btrfs": "btrfs-progs",
     "mkfs.ext4": "e2fsprogs",
     "mkfs.fat": "dosfstools",
+    "mkfs.ntfs": "ntfs-3g",
     "mkfs.vfat": "dosfstools",
     "mkfs.xfs": "xfsprogs",
     "mkswap": "util-linux",
@@ -51,7 +52,6 @@ _PACKAGES = {
     "veritysetup": "cryptsetup-bin",
     "wipefs": "util-linux",
     "xfs_admin": "xfsprogs",
-    "xfs_growfs": "xfsprogs",
     "xfs_repair": "xfsprogs",
 }
 
