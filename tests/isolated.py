@@ -14,6 +14,14 @@ from pathlib import Path
 from twinroot.sandbox.namespace import isolate
 isolate()
 """
+OPEN_CHROOT = """
+from twinroot.sandbox.chroot import open_chroot
+from twinroot.errors import TwinrootError
+root = Path(sys.argv[1])
+def sh(chroot, script, **options):
+    return chroot.run(["/bin/sh", "-c", script], **options).stdout.strip()
+"""
+"""Goes before code that runs programs in the tree that is the first argument."""
 
 
 def isolated(code: str, *arguments: str | Path, expect: int = 0) -> Any:

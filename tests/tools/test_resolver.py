@@ -2,43 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 
 import pytest
-from tests.isolated import isolated
-
-BUSYBOX = shutil.which("busybox")
-pytestmark = [
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
-    pytest.mark.skipif(BUSYBOX is None, reason="needs busybox-static"),
-]
-PROGRAMS = "sh cat ls mount umount hostname sleep mkdir touch grep echo id env rm"
-OPEN = """
-from twinroot.sandbox.chroot import open_chroot
-from twinroot.errors import TwinrootError
-root = Path(sys.argv[1])
-def sh(chroot, script, **options):
-    return chroot.run(["/bin/sh", "-c", script], **options).stdout.strip()
-"""
+from tests.isolated import OPEN_CHROOT, isolated
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """A tree with a shell, in a directory with an odd name."""
-    tree = tmp_path / "a tree, with: odd 'name'"
-    (tree / "bin").mkdir(parents=True)
-    assert BUSYBOX
-    shutil.copyfile(BUSYBOX, tree / "bin/busybox")
-    (tree / "bin/busybox").chmod(0o755)
-    for name in PROGRAMS.split():
-        (tree / "bin" / name).symlink_to("busybox")
-    return tree
+def root(busybox_tree: Path) -> Path:
+    return busybox_tree
 
 
 LEND = (
-    OPEN
+    OPEN_CHROOT
     + """
 def state(path):
     found = path.lstat()

@@ -3,39 +3,16 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 from pathlib import Path
 
 import pytest
-from tests.isolated import isolated
-
-BUSYBOX = shutil.which("busybox")
-pytestmark = [
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
-    pytest.mark.skipif(BUSYBOX is None, reason="needs busybox-static"),
-]
-PROGRAMS = "sh cat ls mount umount hostname sleep mkdir touch grep echo id env rm"
-OPEN = """
-from twinroot.sandbox.chroot import open_chroot
-from twinroot.errors import TwinrootError
-root = Path(sys.argv[1])
-def sh(chroot, script, **options):
-    return chroot.run(["/bin/sh", "-c", script], **options).stdout.strip()
-"""
+from tests.isolated import OPEN_CHROOT, isolated
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """A tree with a shell, in a directory with an odd name."""
-    tree = tmp_path / "a tree, with: odd 'name'"
-    (tree / "bin").mkdir(parents=True)
-    assert BUSYBOX
-    shutil.copyfile(BUSYBOX, tree / "bin/busybox")
-    (tree / "bin/busybox").chmod(0o755)
-    for name in PROGRAMS.split():
-        (tree / "bin" / name).symlink_to("busybox")
-    return tree
+def root(busybox_tree: Path) -> Path:
+    return busybox_tree
 
 
 def mounts() -> str:
@@ -44,7 +21,7 @@ def mounts() -> str:
 
 def test_what_is_there_to_see(root: Path) -> None:
     found = isolated(
-        OPEN
+        OPEN_CHROOT
         + """
 with open_chroot(root, disk_links={"by-uuid/ABCD": "/dev/vda1"}) as chroot:
     print(json.dumps({
@@ -79,7 +56,7 @@ with open_chroot(root, disk_links={"by-uuid/ABCD": "/dev/vda1"}) as chroot:
 def test_the_host_cannot_be_changed(root: Path) -> None:
     before, name = mounts(), socket.gethostname()
     found = isolated(
-        OPEN
+        OPEN_CHROOT
         + """
 with open_chroot(root) as chroot:
     tries = {
@@ -121,7 +98,7 @@ def test_no_way_up_leads_to_the_host(root: Path, name: str) -> None:
     for program in ("chroot", "nsenter"):
         (root / "bin" / program).symlink_to("busybox")
     found = isolated(
-        OPEN
+        OPEN_CHROOT
         + """
 with open_chroot(root) as chroot:
     inner = "mkdir -p /inner; mount --bind / /inner; mount --bind /proc /inner/proc; "
@@ -134,7 +111,7 @@ with open_chroot(root) as chroot:
 
 def test_there_is_no_network_unless_asked_for(root: Path) -> None:
     found = isolated(
-        OPEN
+        OPEN_CHROOT
         + """
 with open_chroot(root) as chroot:
     names = lambda **o: [l.split(":")[0].strip() for l in sh(chroot, "cat /proc/net/dev", **o).splitlines()[2:]]
@@ -150,7 +127,7 @@ def test_nothing_keeps_running(root: Path) -> None:
     """A program that puts another one into the background, in a session of its own, takes it along."""
     mark = f"9{os.getpid()}"
     isolated(
-        OPEN
+        OPEN_CHROOT
         + f"""
 with open_chroot(root) as chroot:
     sh(chroot, "(setsid sleep {mark} || sleep {mark}) >/dev/null 2>&1 </dev/null & sleep 0.2; echo started")
@@ -168,7 +145,7 @@ def test_which_looks_inside_the_tree_only(root: Path) -> None:
     (root / "sbin").symlink_to("/bin")
     (root / "bin/dangling").symlink_to("/nothing/here")
     found = isolated(
-        OPEN
+        OPEN_CHROOT
         + """
 from twinroot.sandbox.chroot import Chroot
 (root / "usr/sbin").unlink()
@@ -183,7 +160,7 @@ print(json.dumps([chroot.which("sh"), chroot.which("mke2fs"), chroot.has("dangli
 
 def test_failures_carry_the_program_and_its_output(root: Path) -> None:
     found = isolated(
-        OPEN
+        OPEN_CHROOT
         + """
 with open_chroot(root) as chroot:
     errors = []
@@ -202,7 +179,7 @@ print(json.dumps(errors))
 
 def test_input_lines_and_odd_arguments(root: Path) -> None:
     found = isolated(
-        OPEN
+        OPEN_CHROOT
         + """
 seen = []
 with open_chroot(root) as chroot:
@@ -221,7 +198,7 @@ def test_the_environment_of_a_program_of_the_image_is_not_that_of_our_own(root: 
     before = os.umask(0o077)
     try:
         found = isolated(
-            OPEN
+            OPEN_CHROOT
             + """
 os.environ["TMPDIR"] = "/no/such/place"
 odd = {"PATH": "/none", "IFS": "x", "ENV": "/none", "root": "/x", "A": "it's \\"$x\\"\\n", "-u": "b"}
@@ -247,7 +224,7 @@ def test_a_directory_of_the_host_is_shown_read_only(root: Path, tmp_path: Path) 
     (shown / "file").write_text("content")
     os.utime(root, (1, 1))
     found = isolated(
-        OPEN
+        OPEN_CHROOT
         + """
 with open_chroot(root) as chroot:
     os.utime(root, (1, 1))
