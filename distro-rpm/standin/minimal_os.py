@@ -63,15 +63,19 @@ def _install(rpms: Path, root: Path, work: Path) -> None:
         + ["install", *MINIMAL_OS],
         env={"HOME": str(home)},
     )
-    _remove_mirror(root, work)
+    listed = run(["rpm", f"--root={root}", "--query", "--all", "--list"], env={"HOME": str(home)}).stdout
+    remove_mirror(root, work, frozenset(listed.splitlines()))
 
 
-def _remove_mirror(root: Path, work: Path) -> None:
-    """Take away what dnf made inside the root under the host's path of the scratch directory: its cache and logs."""
+def remove_mirror(root: Path, work: Path, owned: frozenset[str]) -> None:
+    """Take away what dnf made inside the root under the host's path of the scratch directory: its cache and logs.
+
+    `owned` are the paths that belong to packages: a checkout may lie in /tmp or /home, which the image has too.
+    """
     mirror = root / work.relative_to("/")
     remove(mirror)
     for parent in mirror.parents:
-        if parent == root or not parent.is_dir() or any(parent.iterdir()):
+        if parent == root or f"/{parent.relative_to(root)}" in owned or not parent.is_dir() or any(parent.iterdir()):
             break
         parent.rmdir()
 

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "distro-rpm"))
 from standin.debian import host_sources
 from standin.dpkg import DebPackage, canonical, resolve
 from standin.grubcfg import probe_script
-from standin.minimal_os import LAYOUT, _remove_mirror
+from standin.minimal_os import LAYOUT, remove_mirror
 from standin.owners import Owners, rpm_name
 from standin.packages import DROP, FILESYSTEM
 from standin.spec import RpmPackage, evr, file_list, render
@@ -153,6 +153,14 @@ def test_no_path_of_the_host_stays_in_the_image(tmp_path: Path) -> None:
     root, work = tmp_path / "root", Path("/somewhere/build/.scratch")
     for name in ("somewhere/build/.scratch/log", "usr"):
         (root / name).mkdir(parents=True)
-    _remove_mirror(root, work)
-    assert [path.name for path in root.iterdir()] == ["usr"]
-    _remove_mirror(root, work)
+    for _ in range(2):
+        remove_mirror(root, work, frozenset())
+        assert [path.name for path in root.iterdir()] == ["usr"]
+
+
+def test_directories_of_packages_stay_in_the_image(tmp_path: Path) -> None:
+    """A checkout in /tmp or /home is no reason for an image without them."""
+    root, work = tmp_path / "root", Path("/tmp/checkout/build/.scratch")
+    (root / "tmp/checkout/build/.scratch/log").mkdir(parents=True)
+    remove_mirror(root, work, frozenset(("/tmp", "/usr")))
+    assert (root / "tmp").is_dir() and not any((root / "tmp").iterdir())
