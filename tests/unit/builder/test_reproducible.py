@@ -55,8 +55,9 @@ def test_times_of_changes_only(tmp_path: Path) -> None:
 
 def test_marks_of_removed_files_are_passed_over(tmp_path: Path) -> None:
     put(tmp_path / "changes/gone", b"", 5)
-    (tmp_path / "view").mkdir()
+    put(tmp_path / "view/stays", b"", EPOCH + 5)
     settle_times(tmp_path / "view", Layer(tmp_path / "changes", None), EPOCH)
+    assert [path.name for path in (tmp_path / "view").iterdir()] == ["stays"]
 
 
 @pytest.mark.parametrize(

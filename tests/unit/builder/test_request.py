@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from twinroot.builder.request import Options, resolve_request
+from twinroot.builder.request import CustomizeRequest, Options, resolve_request
 from twinroot.config.image.not_built import NOT_BUILT
 from twinroot.config.load import load_image_config
 from twinroot.errors import ConfigError, InputError
@@ -27,11 +27,11 @@ FEATURES = (
 )
 
 
-def resolve(directory: Path, text: str, **options: object) -> None:
+def resolve(directory: Path, text: str, **options: object) -> CustomizeRequest:
     (directory / "c.yaml").write_text(text)
     given: dict[str, object] = {"image_file": directory / "base.raw", "output_file": directory / "o.raw"}
     given |= {"output_format": "raw"} | options
-    resolve_request(load_image_config(directory / "c.yaml"), Options(build_dir=directory, **given))  # type: ignore[arg-type]
+    return resolve_request(load_image_config(directory / "c.yaml"), Options(build_dir=directory, **given))  # type: ignore[arg-type]
 
 
 def test_the_table_of_this_test_is_complete() -> None:
@@ -61,7 +61,7 @@ def test_what_is_not_built_is_valid_and_refused_by_name_when_it_is_run(tmp_path:
     ],
 )
 def test_what_does_not_count_for_this_run_is_accepted(tmp_path: Path, text: str) -> None:
-    resolve(tmp_path, FEATURES + text)
+    assert resolve(tmp_path, FEATURES + text).output_format == "raw"
 
 
 def test_the_command_lines_format_counts_for_removing_the_package_manager(tmp_path: Path) -> None:
