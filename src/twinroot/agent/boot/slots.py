@@ -16,6 +16,7 @@ from twinroot.agent.boot import boot_entries, esp, fat_files, ukis
 from twinroot.agent.boot.boot_entries import label_of, loader_of, read_boot_variables
 from twinroot.agent.boot.efi_variables import EfiVariables
 from twinroot.agent.boot.esp_plan import FALLBACK, FallbackMode, Moment, boot_files, efi_architecture, fallback_slot
+from twinroot.agent.boot.grub_target import end_trial
 from twinroot.agent.host_status import AbVolume
 from twinroot.errors import NoSpaceError
 from twinroot.formats.efi_boot import HardDrive
@@ -120,6 +121,7 @@ def commit(side: BootSide, volume: AbVolume, *, reorder: bool) -> None:
         side.variables.carry_out(boot_entries.promote_current(read_boot_variables(side.variables)))
     if side.uki:
         side.variables.carry_out(ukis.promote(side.variables.read(ukis.SELECTED)))
+    end_trial(side.esp, side.label(volume))
     try:
         _fall_back(side, Moment.COMMIT, volume, volume)
     except NoSpaceError as error:
