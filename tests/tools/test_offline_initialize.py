@@ -30,7 +30,7 @@ SCRIPT = """
 set -e
 root=$1 disk=$2; shift 2
 mount "${disk}p2" "$root"
-mkdir -p "$root/var/lib/trident" "$root/boot/efi" "$root/etc/trident"
+mkdir -p "$root/var/lib/trident" "$root/boot/efi" "$root/etc/trident" "$root/var/log"
 for path in /usr /bin /lib /lib64 /sbin /proc /sys /dev "$@"; do
     if [ "$path" = -- ]; then break; fi
     if [ -L "$path" ]; then [ -L "$root$path" ] || cp -P "$path" "$root$path"; continue; fi
@@ -120,6 +120,15 @@ def test_a_machine_is_made_known_once(machine: Rooted) -> None:
     assert (machine.esp / "EFI/AZLA/grubx64.efi").read_bytes() == b"other"
     shown = machine.trident("get", "status")
     assert yaml.safe_load(shown.stdout) == row
+
+
+def test_a_commit_has_nothing_to_do_before(machine: Rooted) -> None:
+    done = machine.trident("commit")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "there is no datastore at /var/lib/trident/datastore.sqlite" in done.stderr
+    assert "trident offline-initialize" in done.stderr
+    assert not (machine.state / "datastore.sqlite").exists()
+    assert machine.trident("update").returncode == 2
 
 
 def test_a_slot_directory_that_is_there_is_kept(machine: Rooted) -> None:

@@ -32,8 +32,9 @@ class Allowed:
     finalize: bool = True
 
 
-_UPDATE_STAGED = (State.AB_UPDATE_STAGED, State.RUNTIME_UPDATE_STAGED)
-_UPDATABLE = (State.PROVISIONED, State.AB_UPDATE_FINALIZED)
+# What was finalized and has not been started yet can be finalized again, or given up.
+_UPDATE_STAGED = (State.AB_UPDATE_STAGED, State.RUNTIME_UPDATE_STAGED, State.AB_UPDATE_FINALIZED)
+_UPDATABLE = (State.PROVISIONED,)
 
 
 def update_action(status: HostStatus, new: HostConfig, allowed: Allowed) -> Action:

@@ -6,6 +6,9 @@ from typing import Any
 
 from twinroot.errors import TwinrootError
 
+STAGING_BEGAN = "staging-was-interrupted"
+"""The error in the status from before the first byte of a new system is written until it is complete."""
+
 CATEGORIES: dict[str, str] = {
     "check-root-privileges": "execution-environment-misconfiguration",
     "prism-chroot-environment": "execution-environment-misconfiguration",
@@ -15,10 +18,8 @@ CATEGORIES: dict[str, str] = {
     "parse-host-status": "initialization",
     "unexpected-servicing-state": "internal",
     "clean-install-on-provisioned-host": "invalid-input",
-    "history-file-not-found": "invalid-input",
     "host-not-provisioned": "invalid-input",
     "image-bad-agent-configuration": "invalid-input",
-    "invalid-host-configuration-static": "invalid-input",
     "invalid-lazy-partition": "invalid-input",
     "invalid-rollback-expectation": "invalid-input",
     "missing-os-image": "invalid-input",
@@ -72,6 +73,27 @@ CATEGORIES: dict[str, str] = {
     "deploy-images": "servicing",
     "mount-newroot": "servicing",
     "partitions-removed": "unsupported-configuration",
+    "boot-entry-check": "servicing",
+    "command-failed": "servicing",
+    "copy-trident-binary": "servicing",
+    "create-configuration-file": "servicing",
+    "generate-fstab": "servicing",
+    "history-file-not-found": "invalid-input",
+    "internal": "internal",
+    "invalid-host-configuration-static": "invalid-input",
+    "invalid-internal-parameter": "invalid-input",
+    "invalid-rollback-state": "invalid-input",
+    "load-cosi": "invalid-input",
+    "manual-rollback": "servicing",
+    "mismatched-architecture": "invalid-input",
+    "mismatched-os-release": "invalid-input",
+    "missing-binary": "execution-environment-misconfiguration",
+    "reboot": "servicing",
+    "reboot-timeout": "servicing",
+    "root-device-path-ab-active-volume-mismatch": "servicing",
+    "servicing-active": "servicing",
+    STAGING_BEGAN: "servicing",
+    "unexpected-servicing-type": "internal",
 }
 """The category of each error that this version can end with."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
-from twinroot.agent.errors import ServicingError
+from twinroot.agent.errors import STAGING_BEGAN, ServicingError
 from twinroot.agent.host_status import AbVolume, HostStatus
 from twinroot.agent.states import State
 from twinroot.config.host.config import HostConfig
@@ -41,11 +41,14 @@ def rollback_chain(history: Iterable[HostStatus]) -> list[RollbackItem]:
     """The updates that can be undone, newest first, from statuses that come newest first.
 
     It ends at what cannot be undone: the installation, a failed update, a return to the other volume, a second A/B
-    update (each half holds one system), and at statuses that cannot be read.
+    update (each half holds one system), the staging of another one, and at statuses that cannot be read. The peer
+    goes on where staging failed or was given up, and so offers a half that was written over.
     """
     found: list[RollbackItem] = []
-    undone = switched = 0
+    undone = 0
+    overwritten = False  # the other half is none that one could go back to
     for later, earlier in pairwise(_usable(history)):
+        overwritten = overwritten or _overwrote(later)
         if later.servicing_state is not State.PROVISIONED or earlier.servicing_state is State.PROVISIONED:
             continue
         if later.last_error is not None:
@@ -58,10 +61,12 @@ def rollback_chain(history: Iterable[HostStatus]) -> list[RollbackItem]:
                 undone -= 1
             else:
                 found.append(_item("runtime", earlier))
-        elif earlier.servicing_state is State.AB_UPDATE_FINALIZED and kept and not switched:
-            switched += 1
+        elif earlier.servicing_state is State.AB_UPDATE_FINALIZED and kept and not overwritten:
+            overwritten = True
             found.append(_item("ab", earlier))
-        elif earlier.servicing_state is not State.AB_UPDATE_STAGED:
+        elif earlier.servicing_state is State.AB_UPDATE_STAGED:
+            overwritten = True
+        else:
             break
     return found
 
@@ -78,6 +83,12 @@ def chosen(chain: Sequence[RollbackItem], kind: Literal["ab", "runtime"] | None)
         message = "the last update was an A/B update, so no runtime update can be undone"
         raise ServicingError("invalid-rollback-expectation", message, hint="use --ab")
     return chain[0] if chain else None
+
+
+def _overwrote(status: HostStatus) -> bool:
+    """Whether it is the status of a machine that is about to write over its other half."""
+    error = status.last_error
+    return isinstance(error, dict) and error.get("error") == STAGING_BEGAN
 
 
 def _item(kind: Literal["ab", "runtime"], before: HostStatus) -> RollbackItem:

@@ -14,6 +14,9 @@ _REBOOTING = ("users", "hostname", "modules", "services", "kernel_command_line",
 _STORAGE = ("disks", "raid", "encryption", "ab_update")
 """Fields of `storage` that no update can change."""
 
+_MOUNTED = ("filesystems", "verity", "swap")
+"""Fields of `storage` that a newly written system has in its fstab."""
+
 
 def update_type(old: HostConfig, new: HostConfig) -> ServicingType:
     """The kind of an update from one configuration to another, NONE when nothing is to be done.
@@ -25,7 +28,8 @@ def update_type(old: HostConfig, new: HostConfig) -> ServicingType:
         raise ServicingError("clean-install-on-provisioned-host", message, hint="use install")
     if is_set(new.internal_params, "forceAbUpdate") or _other_image(old, new):
         return ServicingType.AB_UPDATE
-    return max(_of_scripts(new), _of_os(old.os, new.os), key=lambda found: found.rank)
+    kinds = (_of_scripts(old, new), _of_storage(old, new), _of_os(old.os, new.os))
+    return max(kinds, key=lambda found: found.rank)
 
 
 def changed_storage(old: HostConfig, new: HostConfig) -> tuple[str, ...]:
@@ -48,9 +52,18 @@ def _other_image(old: HostConfig, new: HostConfig) -> bool:
     return old.image.sha384 != new.image.sha384
 
 
-def _of_scripts(new: HostConfig) -> ServicingType:
-    """Nobody knows what a script would do, so any asks for a newly written system."""
-    return ServicingType.AB_UPDATE if new.scripts.any else ServicingType.NONE
+def _of_scripts(old: HostConfig, new: HostConfig) -> ServicingType:
+    """Nobody knows what a script would do, so another one asks for a newly written system.
+
+    The peer writes one at every update of a configuration with scripts, changed or not.
+    """
+    return ServicingType.AB_UPDATE if new.scripts.any and new.scripts != old.scripts else ServicingType.NONE
+
+
+def _of_storage(old: HostConfig, new: HostConfig) -> ServicingType:
+    """What is mounted stands in the fstab of a system, which is written with it. The peer drops such a change."""
+    changed = any(getattr(old.storage, name) != getattr(new.storage, name) for name in _MOUNTED)
+    return ServicingType.AB_UPDATE if changed else ServicingType.NONE
 
 
 def _of_os(old: Os, new: Os) -> ServicingType:

@@ -149,7 +149,8 @@ TRANSITIONS: dict[State, dict[Trigger, Transition]] = {
     _S.RUNTIME_UPDATE_STAGED: {_T.RESET: _BACK, _T.FINALIZED: _DONE, _T.UNDONE: _BACK},
     _S.AB_UPDATE_STAGED: {_T.RESET: _BACK, _T.FINALIZED: Transition(_S.AB_UPDATE_FINALIZED, reboot=True)},
     _S.AB_UPDATE_FINALIZED: {
-        **_UPDATES,
+        _T.RESET: _BACK,
+        _T.FINALIZED: Transition(_S.AB_UPDATE_FINALIZED, reboot=True),
         _T.COMMITTED: _SWITCHED,
         _T.UNHEALTHY: Transition(
             _S.AB_UPDATE_HEALTH_CHECK_FAILED, last_error=LastError.SET, error="health-checks-failed", reboot=True
@@ -167,6 +168,7 @@ TRANSITIONS: dict[State, dict[Trigger, Transition]] = {
         _T.FINALIZED: Transition(_S.MANUAL_ROLLBACK_AB_FINALIZED, reboot=True),
     },
     _S.MANUAL_ROLLBACK_AB_FINALIZED: {
+        _T.FINALIZED: Transition(_S.MANUAL_ROLLBACK_AB_FINALIZED, reboot=True),
         _T.COMMITTED: _SWITCHED,
         _T.OTHER_ROOT: _old_root("manual-rollback-reboot-check"),
     },

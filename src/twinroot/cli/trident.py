@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from twinroot import __version__
-from twinroot.cli import offline_initialize
+from twinroot.cli import offline_initialize, servicing
 from twinroot.cli.arguments import Parser
 from twinroot.cli.frame import Show, report_problems, run_command
 from twinroot.events import Emit
@@ -43,12 +43,24 @@ def build_parser() -> argparse.ArgumentParser:
         help=summary,
         description="Say whether a host configuration is right. Nothing on the machine is read.",
     )
-    command.add_argument(
-        "config", type=Path, nargs="?", default=DEFAULT_CONFIG, metavar="CONFIG",
-        help=f"the host configuration (default: {DEFAULT_CONFIG})",
-    )  # fmt: skip
+    _add_config(command)
     _add_global_flags(command, top=False)
     command.set_defaults(run=_run_validate)
+    for name, summary, add in (
+        ("install", "install the OS image of a host configuration on this machine", servicing.add_install),
+        ("update", "bring this machine to another host configuration", servicing.add_update),
+    ):
+        command = commands.add_parser(name, help=summary, description=f"{summary.capitalize()}.")
+        _add_config(command)
+        add(command)
+        _add_global_flags(command, top=False)
+    for name, summary, add in (
+        ("commit", "after a restart: keep the system that runs, or notice that it failed", servicing.add_commit),
+        ("rollback", "go back to what there was before the last update", servicing.add_rollback),
+    ):
+        command = commands.add_parser(name, help=summary, description=f"{summary.capitalize()}.")
+        add(command)
+        _add_global_flags(command, top=False)
     summary = "print the status of this machine, or a part of it"
     text = "Print what is known about this machine, as YAML. The status is meant when nothing is named."
     command = commands.add_parser("get", help=summary, description=text)
@@ -58,6 +70,13 @@ def build_parser() -> argparse.ArgumentParser:
     command.set_defaults(run=_run_get)
     offline_initialize.add(commands, lambda parser: _add_global_flags(parser, top=False))
     return parser
+
+
+def _add_config(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "config", type=Path, nargs="?", default=DEFAULT_CONFIG, metavar="CONFIG",
+        help=f"the host configuration (default: {DEFAULT_CONFIG})",
+    )  # fmt: skip
 
 
 def _add_global_flags(parser: argparse.ArgumentParser, *, top: bool) -> None:

@@ -43,6 +43,8 @@ def _walk(value: object, steps: tuple[str, ...], path: KeyPath) -> Iterator[tupl
     elif isinstance(value, tuple):
         for index, item in enumerate(value):
             yield from _walk(item, steps[1:], (*path, index))
+    elif isinstance(value, dict):
+        yield from _walk(value.get(steps[0]), steps[1:], (*path, steps[0]))
     elif isinstance(value, Section):
         for name, field in type(value).model_fields.items():
             if (field.alias or name) == steps[0]:

@@ -1,4 +1,4 @@
-"""systemctl: whether units of the running system are active."""
+"""systemctl: units of the running system, and its restart."""
 
 from __future__ import annotations
 
@@ -18,3 +18,13 @@ def is_active(unit: str, *, timeout: float) -> tuple[bool, str]:
     if said is None:
         said = " ".join((result.stderr or result.stdout).split()) or f"systemctl ended with code {result.code}"
     return result.code == 0, said
+
+
+def restart_if_active(unit: str) -> None:
+    """Have a service read its configuration again; nothing happens where it does not run, or is not there."""
+    run(["systemctl", "try-restart", "--", unit])
+
+
+def reboot() -> None:
+    """Ask for a restart of the machine; it comes some time after this returned."""
+    run(["systemctl", "reboot"])

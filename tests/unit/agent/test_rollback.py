@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 from tests.unit.agent.statuses import config, status
 
-from twinroot.agent.errors import ServicingError
+from twinroot.agent.errors import STAGING_BEGAN, ServicingError
 from twinroot.agent.host_status import HostStatus
 from twinroot.agent.rollback import chosen, rollback_chain
 from twinroot.agent.states import State
@@ -128,3 +128,12 @@ def test_as_it_is_printed() -> None:
     assert list(found) == ["kind", "spec", "abActiveVolume", "installIndex"]
     assert (found["kind"], found["abActiveVolume"], found["installIndex"]) == ("ab", "volume-a", 0)
     assert found["spec"]["image"]["sha384"] == "1" * 96
+
+
+def test_a_half_that_may_be_half_written_is_nothing_to_go_back_to() -> None:
+    """Power failed while an update was written: what follows may have cleared the error since."""
+    began = {"error": STAGING_BEGAN, "message": "", "category": "servicing"}
+    statuses = history("i1 a2")
+    interrupted = statuses[0].model_copy(update={"last_error": began})
+    assert [item.kind for item in rollback_chain(statuses)] == ["ab"]
+    assert rollback_chain([statuses[0], interrupted, *statuses]) == []

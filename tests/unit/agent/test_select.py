@@ -9,6 +9,7 @@ from twinroot.agent.errors import ServicingError
 from twinroot.agent.select import changed_storage, update_type
 from twinroot.agent.states import ServicingType
 from twinroot.config.host.config import HostConfig
+from twinroot.config.host.filesystems import Filesystem, MountPoint
 from twinroot.config.load_host import parse_host_config
 
 AB, RUNTIME, NONE = ServicingType.AB_UPDATE, ServicingType.RUNTIME_UPDATE, ServicingType.NONE
@@ -37,7 +38,8 @@ CASES: list[tuple[str, str, ServicingType]] = [
     ("", "internalParams: {forceAbUpdate: true}", AB),
     ("", "internalParams: {forceAbUpdate: maybe}", NONE),
     ("", "scripts: {postConfigure: [{content: a, runOn: [all]}]}", AB),
-    ("scripts: {postConfigure: [{content: a}]}", "scripts: {postConfigure: [{content: a}]}", AB),
+    ("scripts: {postConfigure: [{content: a}]}", "scripts: {postConfigure: [{content: a}]}", NONE),
+    ("scripts: {postConfigure: [{content: a}]}", "scripts: {postConfigure: [{content: b}]}", AB),
     ("scripts: {postConfigure: [{content: a}]}", "", NONE),
 ]
 
@@ -86,3 +88,10 @@ def test_storage_that_no_update_can_change() -> None:
     assert changed_storage(before, other) == ("disks",)
     allowed = other.model_copy(update={"internal_params": {"allowHostConfigStorageChange": True}})
     assert changed_storage(before, allowed) == ()
+
+
+def test_what_is_mounted_changes_with_the_system() -> None:
+    before = config()
+    more = Filesystem(type="tmpfs", source="new", mount_point=MountPoint(path="/a"))
+    storage = before.storage.model_copy(update={"filesystems": (*before.storage.filesystems, more)})
+    assert update_type(before, before.model_copy(update={"storage": storage})) is ServicingType.AB_UPDATE

@@ -57,6 +57,12 @@ def keep_fallback(esp: Path, label: str) -> bool:
     return True
 
 
+def remove_slot(esp: Path, label: str, kernels: Sequence[str]) -> None:
+    """Take away the directory of a slot, and its kernels; no variable may name them then (`ukis.release`)."""
+    _remove_kernels(esp, kernels)
+    fat_files.remove(esp, f"EFI/{label}")
+
+
 def stale_kernels(esp: Path, target: AbVolume, active: AbVolume | None, install_index: int) -> tuple[str, ...]:
     """The kernels that `stage_kernel` removes: no variable may name them then (`ukis.release`)."""
     return outdated(fat_files.names(esp, fat_files.locate(esp, DIRECTORY)), target, active, install_index)
@@ -67,9 +73,7 @@ def stage_kernel(esp: Path, image: Path, stale: Sequence[str]) -> None:
     source = fat_files.locate(image, DIRECTORY)
     kernel = only_uki(fat_files.names(image, source))
     directory = fat_files.make_directories(esp, DIRECTORY)
-    for name in stale:
-        fat_files.remove(esp, f"{DIRECTORY}/{name}")
-        fat_files.remove(esp, f"{DIRECTORY}/{name}{ADDONS}")
+    _remove_kernels(esp, stale)
     for name in (STAGED, f"{STAGED}{fat_files.NEW}", f"{STAGED}{ADDONS}"):
         fat_files.remove(esp, f"{DIRECTORY}/{name}")
     addons = fat_files.locate(image, f"{source}/{kernel}{ADDONS}")
@@ -135,6 +139,12 @@ def set_fallback(esp: Path, volume: AbVolume, install_index: int, efi_arch: str)
     if changed:
         log.info("The firmware's fallback starts %s", source)
     return bool(changed)
+
+
+def _remove_kernels(esp: Path, kernels: Sequence[str]) -> None:
+    for name in kernels:
+        fat_files.remove(esp, f"{DIRECTORY}/{name}")
+        fat_files.remove(esp, f"{DIRECTORY}/{name}{ADDONS}")
 
 
 def _say_that_entries_have_files(esp: Path) -> None:

@@ -41,12 +41,13 @@ class BootSide:
 
 
 def withdraw(side: BootSide, target: AbVolume, active: AbVolume | None) -> None:
-    """Nothing starts the slot any more that is about to be overwritten, unless nothing else can be started."""
+    """Nothing starts the slot any more that is about to be overwritten, nor finds anything of it to go back to."""
     side.variables.carry_out(boot_entries.disarm(read_boot_variables(side.variables), side.label(target)))
+    stale = esp.stale_kernels(side.esp, target, active, side.install_index) if side.uki else ()
     if side.uki:
-        stale = esp.stale_kernels(side.esp, target, active, side.install_index)
         side.variables.carry_out(ukis.release(side.variables.read(ukis.ONE_SHOT), stale))
     _fall_back(side, Moment.STAGE, active, target)
+    esp.remove_slot(side.esp, side.label(target), stale)
 
 
 def place(side: BootSide, image: Path, target: AbVolume, active: AbVolume | None, *, any_grub: bool = False) -> None:

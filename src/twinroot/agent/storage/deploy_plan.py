@@ -130,8 +130,11 @@ def _verity(devices: Devices, device_id: str, found: ImageFilesystem) -> list[Ve
     return [VerityOpen(f"{device.name}_new", data, hashes, found.verity.roothash)]
 
 
-def plan_mounts(devices: Devices, image: Metadata) -> tuple[MountStep, ...]:
-    """The mounts of the new system while it is prepared, each behind those that it lies in."""
+def plan_mounts(devices: Devices, image: Metadata | None) -> tuple[MountStep, ...]:
+    """The mounts of the new system while it is prepared, each behind those that it lies in.
+
+    Without the image, mount finds out which types its filesystems have.
+    """
     steps: list[MountStep] = []
     for filesystem in devices.storage.filesystems:
         if filesystem.mount_point is None:
@@ -172,10 +175,10 @@ def _source(devices: Devices, filesystem: Filesystem) -> str:
     return str(devices.path(filesystem.device_id))
 
 
-def _type(filesystem: Filesystem, image: Metadata) -> str:
+def _type(filesystem: Filesystem, image: Metadata | None) -> str:
     """The type to mount; that of what comes from the image is in its metadata. ext4 reads its older kinds."""
     if filesystem.source != "image":
         return filesystem.type or "auto"
     path = filesystem.mount_point.target if filesystem.mount_point else ""
-    found = next((each.fs_type for each in image.images if each.mount_point == path), "auto")
+    found = next((each.fs_type for each in image.images if each.mount_point == path), "auto") if image else "auto"
     return "ext4" if found in EXT else found

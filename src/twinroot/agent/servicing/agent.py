@@ -1,0 +1,112 @@
+"""The agent on one machine: where it keeps its status, and what surrounds every command that changes something.
+
+One command at a time; its error ends up in the status, and the caller hears whether the machine has to start anew.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from pathlib import Path
+
+from twinroot.agent.agent_config import read_datastore_path
+from twinroot.agent.boot.efi_variables import EfiVariables
+from twinroot.agent.datastore import Datastore, is_temporary
+from twinroot.agent.errors import ServicingError
+from twinroot.agent.servicing.boot import RUN
+from twinroot.agent.servicing.ledger import Ledger
+from twinroot.errors import CommandError, HostError, MissingToolError, TwinrootError
+from twinroot.events import Emit, silent
+
+log = logging.getLogger(__name__)
+
+
+class Outcome(Enum):
+    """How a command ended."""
+
+    DONE = auto()
+    REBOOT = auto()
+    """The machine has to start anew."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended; with `error` it failed, which a machine that has to start anew may have as well."""
+
+    outcome: Outcome
+    error: ServicingError | None = None
+
+
+@dataclass(frozen=True)
+class Agent:
+    """What commands work with. `emit` hears of their progress."""
+
+    datastore: Path = field(default_factory=read_datastore_path)
+    variables: EfiVariables = field(default_factory=EfiVariables)
+    emit: Emit = silent
+    lock: Path = RUN / "trident.lock"
+
+
+def service(agent: Agent, work: Callable[[Ledger], Result], *, installing: bool = False) -> Result:
+    """Do the work of a command on the status of the machine, and keep in it what went wrong.
+
+    ServicingError when nothing could be begun: without root, without a status, while another command runs.
+    """
+    if os.geteuid() != 0:
+        raise ServicingError("check-root-privileges", "this needs root", hint="run it with sudo")
+    with _alone(agent.lock), _opened(agent.datastore, installing=installing) as datastore:
+        ledger = Ledger(datastore)
+        try:
+            return work(ledger)
+        except TwinrootError as error:
+            found = as_servicing_error(error)
+            ledger.note(found)
+            raise found from error
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            found = ServicingError("internal", f"{where}{error.strerror or error}")
+            ledger.note(found)
+            raise found from error
+
+
+def as_servicing_error(error: TwinrootError) -> ServicingError:
+    """An error under one of the peer's names."""
+    if isinstance(error, ServicingError):
+        return error
+    message = f"{error.where}: {error.message}" if error.where else error.message
+    if isinstance(error, MissingToolError):
+        return ServicingError("missing-binary", message, hint=error.hint)
+    name = "command-failed" if isinstance(error, (CommandError, HostError)) else "internal"
+    return ServicingError(name, message, hint=error.hint)
+
+
+@contextmanager
+def _opened(path: Path, *, installing: bool) -> Iterator[Datastore]:
+    if not installing:
+        Datastore.open(path).close()  # The error for a machine without one.
+    with Datastore.create(path) as datastore:
+        if not installing and is_temporary(datastore.status()):
+            message = "this machine was not installed yet: its datastore is that of an installation"
+            raise ServicingError("host-not-provisioned", message, hint="install an image first")
+        yield datastore
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """No other command of the agent runs while the block does. The lock goes with the process, whatever ends it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            message = "another command of the agent is changing this machine"
+            raise ServicingError("servicing-active", message, hint="wait until it has ended") from error
+        yield
+    finally:
+        os.close(descriptor)

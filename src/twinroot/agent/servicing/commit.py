@@ -1,0 +1,85 @@
+"""`trident commit`: after a restart, whether the system that was armed started and is well (servicing spec, section 9).
+
+Firmware first, status last: until that is written, the same commit is made again at the next start.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+
+from twinroot.agent.boot import slots
+from twinroot.agent.errors import ServicingError
+from twinroot.agent.health.checks import run_checks, write_log
+from twinroot.agent.health.verdict import Failure, at_commit, checked_servicing, health_error
+from twinroot.agent.host_status import AbVolume, HostStatus
+from twinroot.agent.servicing import boot
+from twinroot.agent.servicing.agent import Agent, Outcome, Result
+from twinroot.agent.servicing.job import root_path
+from twinroot.agent.servicing.ledger import Ledger
+from twinroot.agent.servicing.machine import RootDevice, root_device
+from twinroot.agent.states import COMMITTABLE, TRANSITIONS, State, Trigger
+from twinroot.agent.storage.devices import Devices
+
+log = logging.getLogger(__name__)
+
+_MESSAGES = {
+    "ab-update-reboot-check": "the machine started its old system instead of the one that it was updated to",
+    "clean-install-reboot-check": "the machine did not start the system that was installed",
+    "manual-rollback-reboot-check": "the machine did not start the system that it was to go back to",
+    "ab-update-health-check-commit-check": "health checks of the new system failed, and the machine is back on its "
+    "old one",
+}
+
+
+def commit(agent: Agent, ledger: Ledger) -> Result:
+    """Keep the system that was started, or notice that it is not the one that was meant or not well."""
+    state = ledger.status.servicing_state
+    if state not in COMMITTABLE:
+        log.info("No servicing is in progress: there is nothing to commit")
+        return Result(Outcome.DONE)
+    started = _is_expected(ledger.status, root_device())
+    failures = _check(ledger.status) if started else ()
+    trigger = at_commit(state, expected_root=started, failures=failures)
+    error = _error(state, trigger, failures)
+    if trigger is Trigger.COMMITTED and state is not State.AB_UPDATE_HEALTH_CHECK_FAILED:
+        _settle_boot(agent, ledger.status)
+    if failures:
+        log.error("%s", error)
+        write_log(agent.datastore.parent, failures, datetime.now(UTC))
+    transition = ledger.move(trigger, error=error.record() if error else None)
+    if error is None:
+        log.info("The system that runs is committed")
+    return Result(Outcome.REBOOT if transition.reboot else Outcome.DONE, error)
+
+
+def expected_volume(status: HostStatus) -> AbVolume:
+    """The half that a machine should have started, by what was done with it."""
+    other: AbVolume = "volume-a" if status.ab_active_volume != "volume-a" else "volume-b"
+    if status.servicing_state is State.AB_UPDATE_HEALTH_CHECK_FAILED:
+        return status.ab_active_volume or "volume-a"
+    return other
+
+
+def _is_expected(status: HostStatus, running: RootDevice) -> bool:
+    return running.lies_on(root_path(status, status.spec, expected_volume(status)))
+
+
+def _check(status: HostStatus) -> tuple[Failure, ...]:
+    servicing = checked_servicing(status.servicing_state)
+    return run_checks(status.spec.health.checks, servicing) if servicing else ()
+
+
+def _settle_boot(agent: Agent, status: HostStatus) -> None:
+    volume = expected_volume(status)
+    devices = Devices(status.spec.storage, dict(status.partition_paths), volume)
+    with boot.mounted_esp(boot.esp_device(devices, status.spec)) as esp:
+        side = boot.boot_side(status.spec, status, esp, agent.variables)
+        slots.commit(side, volume, reorder=status.servicing_state is State.AB_UPDATE_FINALIZED)
+
+
+def _error(state: State, trigger: Trigger, failures: tuple[Failure, ...]) -> ServicingError | None:
+    name = TRANSITIONS[state][trigger].error
+    if name is None:
+        return None
+    return health_error(failures) if failures else ServicingError(name, _MESSAGES[name])

@@ -1,0 +1,42 @@
+"""The image of a configuration, opened for a command."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+
+from twinroot.agent.errors import ServicingError
+from twinroot.agent.storage.image_source import CONNECT_TIMEOUT, open_image
+from twinroot.config.host.config import HostConfig
+from twinroot.errors import TwinrootError
+from twinroot.formats.cosi.reader import CosiFile
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def opened_image(config: HostConfig) -> Iterator[CosiFile | None]:
+    """The image of a configuration while the block runs; None when it has none. ServicingError `load-cosi`."""
+    if config.image is None:
+        yield None
+        return
+    timeout = _connect_timeout(config.internal_params)
+    if config.image.sha384 == "ignored" and config.image.url.startswith("http://"):
+        log.warning("Nobody vouches for this image: it comes over http, and image.sha384 is 'ignored'")
+    with ExitStack() as stack:
+        try:
+            cosi = stack.enter_context(open_image(config.image.url, config.image.sha384, connect_timeout=timeout))
+        except TwinrootError as error:
+            message = f"{error.where or 'the image'}: {error.message}"
+            raise ServicingError("load-cosi", message, hint=error.hint) from error
+        yield cosi
+
+
+def _connect_timeout(params: Mapping[str, object]) -> float:
+    """Seconds to wait for a web server to answer."""
+    value = params.get("httpConnectionTimeoutSeconds", CONNECT_TIMEOUT)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
+        message = f"internalParams.httpConnectionTimeoutSeconds must be a number of seconds, not {value!r}"
+        raise ServicingError("invalid-internal-parameter", message)
+    return float(value)

@@ -1,0 +1,49 @@
+"""The status of a machine as a command moves it along: every change is a transition, written before what follows it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+from twinroot.agent.datastore import Datastore
+from twinroot.agent.errors import ServicingError
+from twinroot.agent.host_status import HostStatus, after
+from twinroot.agent.states import TRANSITIONS, Transition, Trigger
+from twinroot.config.host.config import HostConfig
+
+log = logging.getLogger(__name__)
+
+
+class Ledger:
+    """The datastore with the latest status in it."""
+
+    def __init__(self, datastore: Datastore) -> None:
+        self._datastore = datastore
+        self.status = datastore.status() or HostStatus()
+
+    def move(
+        self, trigger: Trigger, *, new_spec: HostConfig | None = None, error: Any = None, **changes: Any
+    ) -> Transition:
+        """Carry a transition out. `changes` are further fields of the status. ServicingError where there is none."""
+        transition = TRANSITIONS[self.status.servicing_state].get(trigger)
+        if transition is None:
+            message = f"this cannot be done while the machine is in the state {self.status.servicing_state}"
+            raise ServicingError("unexpected-servicing-state", message, hint="see: trident get status")
+        found = after(self.status, transition, new_spec=new_spec, error=error)
+        self.write(found.model_copy(update=changes))
+        log.info("The machine is %s now", transition.to)
+        return transition
+
+    def write(self, status: HostStatus) -> None:
+        """Keep a status that no transition makes: what is planned, what failed, what goes back."""
+        self._datastore.write(status)
+        self.status = status
+
+    def history(self) -> Iterator[HostStatus]:
+        """All statuses that the machine has had, newest first."""
+        return self._datastore.history()
+
+    def note(self, error: ServicingError) -> None:
+        """Keep why a command failed."""
+        self.write(self.status.model_copy(update={"last_error": error.record()}))

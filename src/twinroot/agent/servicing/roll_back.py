@@ -1,0 +1,86 @@
+"""`trident rollback`: going back to what there was before the last update (servicing spec, section 10)."""
+
+from __future__ import annotations
+
+import logging
+from typing import Literal
+
+from twinroot.agent.boot import slots
+from twinroot.agent.decide import Allowed
+from twinroot.agent.errors import ServicingError
+from twinroot.agent.rollback import RollbackItem, chosen, rollback_chain
+from twinroot.agent.servicing import boot, runtime
+from twinroot.agent.servicing.agent import Agent, Outcome, Result
+from twinroot.agent.servicing.finalize import check_slot, transition_result
+from twinroot.agent.servicing.job import devices_of
+from twinroot.agent.servicing.ledger import Ledger
+from twinroot.agent.servicing.update import check_active_volume
+from twinroot.agent.states import ServicingType, State, Trigger
+
+log = logging.getLogger(__name__)
+
+Kind = Literal["ab", "runtime"]
+_STAGED: dict[State, Kind] = {
+    State.MANUAL_ROLLBACK_AB_STAGED: "ab",
+    State.MANUAL_ROLLBACK_AB_FINALIZED: "ab",
+    State.MANUAL_ROLLBACK_RUNTIME_STAGED: "runtime",
+}
+
+
+def roll_back(agent: Agent, ledger: Ledger, kind: Kind | None, allowed: Allowed) -> Result:
+    """Go back, as far as it is allowed. ServicingError in a state from which there is no way back."""
+    state = ledger.status.servicing_state
+    staged = _STAGED.get(state)
+    if state is not State.PROVISIONED and staged is None:
+        message = f"a machine in the state {state} cannot be rolled back"
+        raise ServicingError("invalid-rollback-state", message, hint="see: trident get status")
+    if allowed.stage and state is not State.MANUAL_ROLLBACK_AB_FINALIZED and (staged is None or staged != kind):
+        if ledger.status.last_error is not None:
+            message = (
+                "the last servicing of this machine failed, so it is not certain that there is a system to go back to"
+            )
+            raise ServicingError("invalid-rollback-state", message, hint="see: trident get last-error")
+        item = chosen(rollback_chain(ledger.history()), kind)
+        if item is None:
+            log.info("There is nothing to go back to")
+            return Result(Outcome.DONE)
+        _stage(agent, ledger, item)
+    if not allowed.finalize or ledger.status.servicing_state not in _STAGED:
+        return Result(Outcome.DONE)
+    return _finalize(agent, ledger)
+
+
+def _stage(agent: Agent, ledger: Ledger, item: RollbackItem) -> None:
+    if item.kind == "runtime":
+        ledger.move(Trigger.ROLLBACK_RUNTIME_STAGED, new_spec=item.spec)
+        return
+    check_active_volume(ledger.status)
+    devices = devices_of(ledger.status, item.spec, ServicingType.MANUAL_ROLLBACK_AB)
+    with boot.mounted_esp(boot.esp_device(devices, item.spec)) as esp:
+        side = boot.boot_side(item.spec, ledger.status, esp, agent.variables)
+        check_slot(side, side.label(devices.volume))
+    ledger.move(Trigger.ROLLBACK_AB_STAGED, new_spec=item.spec)
+
+
+def _finalize(agent: Agent, ledger: Ledger) -> Result:
+    before = ledger.status
+    if before.servicing_state is State.MANUAL_ROLLBACK_RUNTIME_STAGED:
+        runtime.apply(before.spec_old, before.spec)
+        ledger.move(Trigger.FINALIZED)
+        return Result(Outcome.DONE)
+    active = before.ab_active_volume
+    if active is None:
+        raise ServicingError("manual-rollback", "the status does not say which half of the machine runs")
+    devices = devices_of(before, before.spec, ServicingType.MANUAL_ROLLBACK_AB)
+    partitions = boot.esp_partitions(devices, before.spec)
+    with boot.mounted_esp(boot.esp_device(devices, before.spec)) as esp:
+        side = boot.boot_side(before.spec, before, esp, agent.variables)
+        check_slot(side, side.label(devices.volume))
+        # The status comes first, for the same reason as in an update.
+        ledger.move(Trigger.FINALIZED)
+        try:
+            slots.arm_rollback(side, devices.volume, active, partitions)
+        except BaseException:
+            ledger.write(before)
+            raise
+    return transition_result(ledger)

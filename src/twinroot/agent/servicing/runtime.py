@@ -1,0 +1,58 @@
+"""Updates of the running system: what needs neither a new system nor a restart (servicing spec, section 8)."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from pathlib import Path
+
+from twinroot.agent.health.checks import run_checks, write_log
+from twinroot.agent.health.verdict import health_error
+from twinroot.agent.osconfig.files import load_files, write_files
+from twinroot.agent.osconfig.network import apply_at_runtime
+from twinroot.agent.servicing.agent import Agent, Outcome, Result, as_servicing_error
+from twinroot.agent.servicing.ledger import Ledger
+from twinroot.agent.states import ServicingType, Trigger
+from twinroot.config.host.config import HostConfig
+from twinroot.errors import TwinrootError
+
+log = logging.getLogger(__name__)
+
+_ROOT = Path("/")
+
+
+def stage(ledger: Ledger, new: HostConfig) -> None:
+    """Check what will be applied. Nothing of the running system changes."""
+    load_files(new.os.additional_files)
+    ledger.move(Trigger.RUNTIME_UPDATE_STAGED, new_spec=new)
+
+
+def finalize(agent: Agent, ledger: Ledger) -> Result:
+    """Apply what is staged, and see whether the machine is well; else what there was before is back.
+
+    The peer reports success then. ServicingError in either case, with the machine as it was before if that could be.
+    """
+    old, new = ledger.status.spec_old, ledger.status.spec
+    try:
+        apply(old, new)
+        failures = run_checks(new.health.checks, ServicingType.RUNTIME_UPDATE)
+        if failures:
+            write_log(agent.datastore.parent, failures, datetime.now(UTC))
+            raise health_error(failures)
+    except TwinrootError as error:
+        log.error("The update failed, so that the machine goes back to what it was: %s", error)
+        apply(new, old)
+        ledger.move(Trigger.UNDONE)
+        raise as_servicing_error(error) from error
+    ledger.move(Trigger.FINALIZED)
+    return Result(Outcome.DONE)
+
+
+def apply(old: HostConfig, new: HostConfig) -> None:
+    """Bring the running system from one configuration to another, as far as that can change in it."""
+    if old.os.netplan != new.os.netplan:
+        log.info("Applying the network configuration")
+        apply_at_runtime(new.os.netplan)
+    added = [file for file in new.os.additional_files if file not in old.os.additional_files]
+    if added:
+        write_files(_ROOT, load_files(added))

@@ -1,0 +1,175 @@
+"""Staging: writing a complete system onto the half that does not run, without starting it (servicing spec, 6.1, 7.1).
+
+    checks ─▶ materials ─▶ pre-servicing scripts ─▶ (intent) ─▶ withdraw ─▶ images ─▶ boot files ─▶ configure
+
+Nothing is written before everything that can be known was checked. Before the first byte, the slot is withdrawn from
+the firmware and from the ESP, and the datastore says that staging began: whenever power fails from then on, nothing
+starts or goes back to a half-written system.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from twinroot.agent.boot import slots
+from twinroot.agent.errors import ServicingError
+from twinroot.agent.scripts import environment_of, failure, run_on_host
+from twinroot.agent.servicing import boot, machine
+from twinroot.agent.servicing.configure import configure
+from twinroot.agent.servicing.job import Job, Materials
+from twinroot.agent.storage.deploy import deploy
+from twinroot.agent.storage.deploy_plan import Deployment, plan_deployment, plan_mounts
+from twinroot.agent.storage.image_checks import image_problems, wanted_filesystems
+from twinroot.agent.storage.new_root import mounted_root, place_for_new_root
+from twinroot.config.host.internal_params import is_set
+from twinroot.errors import CommandError, MissingToolError, TwinrootError
+from twinroot.events import phase
+from twinroot.tools.blkid import probe
+from twinroot.tools.block_devices import settle
+from twinroot.tools.run import require
+
+log = logging.getLogger(__name__)
+
+_TOOLS = ("blkid", "chroot", "mount", "setpriv", "sh", "umount", "unshare")
+
+
+def check_image(job: Job) -> None:
+    """ServicingError unless the image is for this machine and this configuration."""
+    if job.image.os_arch != machine.architecture():
+        message = f"the image is for {job.image.os_arch}, this machine is {machine.architecture()}"
+        raise ServicingError("mismatched-architecture", message)
+    if not job.installs:
+        _check_distribution(job)
+    relaxed = is_set(job.config.internal_params, "relaxedCosiValidation")
+    for problem in image_problems(job.devices, job.image, job.kind, {} if job.installs else _active_uuids(job)):
+        if not (relaxed or _is_allowed(problem, job.config.internal_params)):
+            raise problem
+        log.warning("%s", problem)
+
+
+def check_tools(job: Job, deployment: Deployment) -> None:
+    """MissingToolError, before anything is touched, when a program is missing that staging will need."""
+    needed = [*_TOOLS]
+    needed += ["e2fsck", "resize2fs"] if any(each.grow for each in deployment.images) else []
+    needed += [f"mkfs.{each.type}" for each in deployment.filesystems]
+    needed += ["wipefs"] if deployment.filesystems or deployment.swaps or job.installs else []
+    needed += ["mkswap"] if deployment.swaps else []
+    needed += ["partx"] if job.installs else []
+    require(needed)
+
+
+def run_pre_servicing(job: Job, materials: Materials) -> None:
+    """Run the scripts of `preServicing` in the running system; ServicingError for the first that fails."""
+    for loaded in materials.pre_servicing:
+        try:
+            run_on_host(loaded, environment_of(loaded.script, job.kind, "/"))
+        except (CommandError, MissingToolError) as error:
+            raise failure("run-pre-servicing-script", loaded, error) from error
+
+
+def write_system(job: Job, materials: Materials, begin: Callable[[], None]) -> None:
+    """Write the system of a job onto its devices. `begin` is called before the first byte.
+
+    After an error the half that was to be written holds a mixture, and nothing starts it.
+    """
+    deployment = plan_deployment(job.devices, job.image, job.kind)
+    check_tools(job, deployment)
+    begin()
+    if not job.installs:
+        withdraw(job)
+    _write_images(job, deployment)
+    mounts = plan_mounts(job.devices, job.image)
+    with mounted_root(mounts, place_for_new_root()) as root:
+        with boot.esp_content(job.cosi, root / "tmp") as content:
+            side = _side(job, esp_below(job, root))
+            any_grub = is_set(job.config.internal_params, "disableGrubNoprefixCheck")
+            slots.place(side, content, job.target, job.active, any_grub=any_grub)
+        for loaded in materials.post_provision:
+            try:
+                run_on_host(loaded, environment_of(loaded.script, job.kind, str(root)))
+            except (CommandError, MissingToolError) as error:
+                raise failure("run-post-provision-script", loaded, error) from error
+        configure(job, root, mounts, materials)
+
+
+def withdraw(job: Job) -> None:
+    """Nothing starts the half that is written any more, whatever happens to it."""
+    with boot.mounted_esp(boot.esp_device(job.devices, job.config)) as esp:
+        slots.withdraw(_side(job, esp), job.target, job.active)
+
+
+def esp_below(job: Job, root: Path) -> Path:
+    """Where the ESP is mounted below the new root."""
+    assert job.esp.mount_point is not None
+    return root / job.esp.mount_point.target.lstrip("/")
+
+
+def _side(job: Job, esp: Path) -> slots.BootSide:
+    return slots.BootSide(
+        esp,
+        machine.architecture(),
+        job.variables,
+        fallback=job.config.os.uefi_fallback,
+        install_index=job.install_index,
+        uki=job.uki,
+        keep_order=is_set(job.config.internal_params, "virtdeployBootOrderWorkaround"),
+    )
+
+
+def _write_images(job: Job, deployment: Deployment) -> None:
+    sizes = {each.image.path: each.image.uncompressed_size for each in deployment.images}
+    done = dict.fromkeys(sizes, 0)
+    with _named("deploy-images"), phase(job.emit, "images", "Writing images", total=sum(sizes.values())) as advance:
+
+        def tell(path: str, bytes_done: int) -> None:
+            done[path] = bytes_done
+            advance(sum(done.values()))
+
+        written = deploy(job.cosi, deployment, advance=tell)
+    log.info("%d bytes of images were written, %d were there already", written.written, written.kept)
+    settle()
+
+
+def _check_distribution(job: Job) -> None:
+    running = machine.os_release()
+    for key in ("ID", "VARIANT_ID"):
+        theirs = job.image.release_field(key)
+        if theirs != running.get(key):
+            message = f"the image is of another distribution: {key} is {theirs or 'not set'} there, and here "
+            raise ServicingError("mismatched-os-release", message + (running.get(key) or "not set"))
+
+
+def _active_uuids(job: Job) -> dict[str, str]:
+    """UUIDs of the filesystems in the halves that run, by mount point."""
+    found = {}
+    for path, filesystem in wanted_filesystems(job.devices).items():
+        if filesystem.device_id and job.devices.graph.is_on_pair(filesystem.device_id) and not filesystem.is_esp:
+            verity = job.devices.verity(filesystem.device_id)
+            device_id = verity.data_device_id if verity else filesystem.device_id
+            uuid = probe(job.devices.path(device_id, other=True)).uuid
+            if uuid is None:
+                log.warning("The filesystem that runs at %s has no UUID that could be compared", path)
+            else:
+                found[path] = uuid
+    return found
+
+
+def _is_allowed(problem: ServicingError, params: Mapping[str, object]) -> bool:
+    """Whether an internal parameter makes an obstacle a warning."""
+    if is_set(params, "allowUnusedFilesystems") and problem.name == "unused-os-image-filesystem":
+        return True
+    return is_set(params, "disableFsBlockDeviceSizeCheck") and problem.name == "filesystem-size-exceeds-block-device"
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """What goes wrong is an error of servicing with that name."""
+    try:
+        yield
+    except ServicingError:
+        raise
+    except TwinrootError as error:
+        raise ServicingError(name, str(error)) from error

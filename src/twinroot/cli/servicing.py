@@ -1,0 +1,256 @@
+"""The sub-commands of `trident` that change a machine: install, update, commit, rollback (servicing spec 1)."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from twinroot.cli.frame import Show, report_problems, run_command
+from twinroot.events import Emit
+
+if TYPE_CHECKING:
+    from twinroot.agent.decide import Allowed
+    from twinroot.agent.errors import ServicingError
+    from twinroot.agent.servicing.agent import Agent, Result
+    from twinroot.agent.servicing.ledger import Ledger
+    from twinroot.config.host.config import HostConfig
+
+log = logging.getLogger("twinroot.cli")
+
+FAILED, NOT_RESTARTED = 2, 3
+LOG_FILE = Path("/var/log/trident-full.log")
+_PATIENCE = 600.0  # seconds for a restart that was asked for to come
+_OPERATIONS = ("stage", "finalize")
+
+Work = Callable[["Agent", "Ledger"], "Result"]
+
+
+def add_install(command: argparse.ArgumentParser) -> None:
+    """The flags of `install`, without the configuration."""
+    _add_operations(command)
+    command.add_argument(
+        "--multiboot", action="store_true", help="install beside the system that runs, onto partitions that are adopted"
+    )
+    _add_files(command)
+    command.set_defaults(run=_install)
+
+
+def add_update(command: argparse.ArgumentParser) -> None:
+    """The flags of `update`, without the configuration."""
+    _add_operations(command)
+    _add_files(command)
+    command.set_defaults(run=_update)
+
+
+def add_commit(command: argparse.ArgumentParser) -> None:
+    """The flags of `commit`."""
+    _add_files(command)
+    command.set_defaults(run=_commit)
+
+
+def add_rollback(command: argparse.ArgumentParser) -> None:
+    """The flags of `rollback`."""
+    command.add_argument("--check", action="store_true", help="only print what could be undone: ab, runtime or none")
+    kind = command.add_mutually_exclusive_group()
+    kind.add_argument(
+        "--runtime", dest="kind", action="store_const", const="runtime", help="undo an update of the running system"
+    )
+    kind.add_argument("--ab", dest="kind", action="store_const", const="ab", help="go back to the other system")
+    _add_operations(command)
+    _add_files(command)
+    command.set_defaults(run=_rollback)
+
+
+def operations(text: str) -> tuple[str, ...]:
+    """The operations of `--allowed-operations`; ArgumentTypeError for others."""
+    found = tuple(word.strip() for word in text.split(",") if word.strip())
+    for word in found:
+        if word not in _OPERATIONS:
+            raise argparse.ArgumentTypeError(f"'{word}' is no operation: use {' and '.join(_OPERATIONS)}")
+    return found
+
+
+def _add_operations(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--allowed-operations", type=operations, nargs="?", const=(), default=_OPERATIONS, metavar="LIST",
+        help="what may be done: stage, finalize, or both with a comma between (default: both)",
+    )  # fmt: skip
+
+
+def _add_files(command: argparse.ArgumentParser) -> None:
+    command.add_argument("-s", "--status", type=Path, metavar="FILE", help="write the status to a file afterwards")
+    command.add_argument("-e", "--error", type=Path, metavar="FILE", help="write the error to a file if there is one")
+
+
+def _install(arguments: argparse.Namespace) -> int:
+    from twinroot.agent.servicing.install import MULTIBOOT_DATASTORE, install
+
+    def work(agent: Agent, ledger: Ledger) -> Result:
+        return install(agent, ledger, _config(arguments, None), _allowed(arguments), multiboot=arguments.multiboot)
+
+    datastore = MULTIBOOT_DATASTORE if arguments.multiboot else None
+    return _run(arguments, "the machine was not installed", work, installing=True, datastore=datastore)
+
+
+def _update(arguments: argparse.Namespace) -> int:
+    from twinroot.agent.servicing.update import update
+
+    def work(agent: Agent, ledger: Ledger) -> Result:
+        finalize_only = arguments.allowed_operations == ("finalize",)
+        stored = ledger.status.spec
+        config = stored if finalize_only and not arguments.config.exists() else _config(arguments, stored)
+        return update(agent, ledger, config, _allowed(arguments))
+
+    return _run(arguments, "the machine was not updated", work)
+
+
+def _commit(arguments: argparse.Namespace) -> int:
+    from twinroot.agent.servicing.commit import commit
+
+    return _run(arguments, "the system that runs was not committed", commit, absent=True)
+
+
+def _rollback(arguments: argparse.Namespace) -> int:
+    from twinroot.agent.servicing.roll_back import roll_back
+
+    if arguments.check:
+        return run_command(arguments, "it cannot be said", lambda _emit: _check_rollback(arguments), failed=FAILED)
+    return _run(
+        arguments,
+        "the machine was not rolled back",
+        lambda agent, ledger: roll_back(agent, ledger, arguments.kind, _allowed(arguments)),
+    )
+
+
+def _check_rollback(arguments: argparse.Namespace) -> Show:
+    from twinroot.agent.agent_config import read_datastore_path
+    from twinroot.agent.datastore import Datastore
+    from twinroot.agent.rollback import chosen, rollback_chain
+
+    with Datastore.open(read_datastore_path()) as datastore:
+        item = chosen(rollback_chain(datastore.history()), arguments.kind)
+    return lambda: print(item.kind if item else "none")
+
+
+def _allowed(arguments: argparse.Namespace) -> Allowed:
+    from twinroot.agent.decide import Allowed
+
+    found = arguments.allowed_operations
+    return Allowed("stage" in found, "finalize" in found)
+
+
+def _config(arguments: argparse.Namespace, stored: HostConfig | None) -> HostConfig:
+    """The configuration of the command line; ConfigError when it is wrong, or asks for what is not built yet."""
+    from twinroot.config.checks import at_place
+    from twinroot.config.host.not_built import unbuilt
+    from twinroot.config.load_host import load_host_config
+    from twinroot.errors import ConfigError
+
+    loaded = load_host_config(arguments.config, stored=stored)
+    report_problems(loaded.warnings, logging.WARNING, arguments.log_format)
+    problems = [at_place(loaded.document, finding) for finding in unbuilt(loaded.config)]
+    if problems:
+        raise ConfigError(problems)
+    return loaded.config
+
+
+def _run(
+    arguments: argparse.Namespace, failure: str, work: Work, *, installing: bool = False, datastore: Path | None = None,
+    absent: bool = False,
+) -> int:  # fmt: skip
+    """Run a command that changes the machine, write the files that were asked for, restart where that is due.
+
+    `absent`: it has nothing to do on a machine without a datastore, such as one that was started from an image.
+    """
+    restart = False
+
+    def guarded(emit: Emit) -> None:
+        nonlocal restart
+        from twinroot.agent.servicing.agent import Agent, Outcome, service
+
+        agent = Agent(emit=emit) if datastore is None else Agent(datastore, emit=emit)
+        with _files(arguments, agent):
+            if absent and not agent.datastore.exists():
+                log.info("Nothing to do: there is no datastore at %s", agent.datastore)
+                log.info("To update this machine, tell it what it is with: trident offline-initialize")
+                return
+            result = service(agent, lambda ledger: work(agent, ledger), installing=installing)
+            restart = result.outcome is Outcome.REBOOT
+            if result.error:
+                raise result.error
+
+    if os.geteuid() == 0:
+        arguments.log_file = LOG_FILE
+    code = run_command(arguments, failure, guarded, failed=FAILED)
+    return _restart() if restart else code
+
+
+@contextmanager
+def _files(arguments: argparse.Namespace, agent: Agent) -> Iterator[None]:
+    """Write the status, and the error where there is one, when the block has ended."""
+    from twinroot.agent.errors import ServicingError
+    from twinroot.agent.servicing.agent import as_servicing_error
+    from twinroot.errors import TwinrootError
+    from twinroot.output.files import check_output
+
+    for path in filter(None, (arguments.status, arguments.error)):
+        try:
+            check_output(path)
+        except TwinrootError as error:
+            raise ServicingError("write-output-file", f"{path}: {error.message}", hint=error.hint) from error
+    try:
+        yield
+    except TwinrootError as error:
+        _write_error(arguments.error, as_servicing_error(error))
+        raise
+    finally:
+        _write_status(arguments.status, agent)
+
+
+def _write_error(path: Path | None, error: ServicingError) -> None:
+    from twinroot.config.host.normal import to_yaml
+    from twinroot.output.files import replacing
+
+    if path:
+        with replacing(path) as partial:
+            partial.write_text(to_yaml(error.record()), errors="backslashreplace")
+
+
+def _write_status(path: Path | None, agent: Agent) -> None:
+    from twinroot.agent.datastore import Datastore
+    from twinroot.agent.host_status import HostStatus, plain_status
+    from twinroot.config.host.normal import to_yaml
+    from twinroot.output.files import replacing
+
+    if not path:
+        return
+    status = HostStatus()
+    if agent.datastore.exists():
+        with Datastore.open(agent.datastore) as datastore:
+            status = datastore.status() or status
+    with replacing(path) as partial:
+        partial.write_text(to_yaml(plain_status(status)))
+
+
+def _restart() -> int:
+    """Restart the machine; the exit code when it does not come."""
+    from twinroot.errors import TwinrootError
+    from twinroot.tools.systemctl import reboot
+
+    log.info("Restarting the machine")
+    try:
+        os.sync()
+        reboot()
+        time.sleep(_PATIENCE)
+        log.critical("The restart did not come within %d s", _PATIENCE)
+    except TwinrootError as error:
+        log.critical("The machine cannot be restarted: %s", error)
+    except KeyboardInterrupt:
+        return 0  # The restart ends us as well.
+    return NOT_RESTARTED
