@@ -8,16 +8,15 @@
         with machine.switched_on() as running:
             assert version(running.console) == "1"
 
-The fixtures are those at the end; import all of them into the test's module. A machine that is still on when the
-block ends loses its power there. What a power cut leaves is decided by the flushes that the machine made (`write_log`):
-the firmware's variables have no volatile cache and stay as they are. A reboot of the guest is no power cut.
+The fixtures are in `conftest.py`. A machine that is still on when the block ends loses its power there. What a power
+cut leaves is decided by the flushes that the machine made (`write_log`): the firmware's variables have no volatile
+cache and stay as they are. A reboot of the guest is no power cut.
 """
 
 from __future__ import annotations
 
 import base64
 import random
-import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -25,7 +24,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pytest
 import yaml
 from tests.images import AB_CONFIG, BASE_RPM, agent_rpms, built, customize
 from tests.unit.agent.storage.range_server import RangeServer, Request
@@ -219,33 +217,3 @@ def status(console: Console) -> dict[str, object]:
     """The machine's status, as `trident get` has it."""
     found: dict[str, object] = yaml.safe_load(console.check("trident -v off get status", timeout=300))
     return found
-
-
-def room_for_images() -> None:
-    """Skip where the temporary folder is too small for what the rig unpacks."""
-    if shutil.disk_usage("/tmp").free < 8 << 30:
-        pytest.skip("the rig needs 8 GiB of room for temporary files")
-
-
-@pytest.fixture(scope="session")
-def builder(tmp_path_factory: pytest.TempPathFactory) -> Builder:
-    """What builds images; for others than those of `images`, too."""
-    return Builder(tmp_path_factory.mktemp("servicing-images"))
-
-
-@pytest.fixture(scope="session")
-def images(builder: Builder) -> Images:
-    """Images of the versions 1 and 2."""
-    return Images(builder.image("1"), builder.image("2"))
-
-
-@pytest.fixture(scope="session")
-def provisioned(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Serviced:
-    """A machine with the first image, provisioned, and off. Tests work on a `copy` of it."""
-    return first_start(images.first, tmp_path_factory.mktemp("provisioned"))
-
-
-@pytest.fixture
-def machine(provisioned: Serviced, tmp_path: Path) -> Serviced:
-    """A machine of the test's own, with the first image, provisioned, and off."""
-    return provisioned.copy(tmp_path / "machine")
