@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,9 +11,11 @@ from tests.vm.servicing import Builder, Images, Serviced, first_start
 
 
 @pytest.fixture(scope="session")
-def builder(tmp_path_factory: pytest.TempPathFactory) -> Builder:
+def builder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Builder]:
     """What builds images; for others than those of `images`, too."""
-    return Builder(tmp_path_factory.mktemp("servicing-images"))
+    place = tmp_path_factory.mktemp("servicing-images")
+    yield Builder(place)
+    shutil.rmtree(place)
 
 
 @pytest.fixture(scope="session")
@@ -21,12 +25,16 @@ def images(builder: Builder) -> Images:
 
 
 @pytest.fixture(scope="session")
-def provisioned(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Serviced:
+def provisioned(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serviced]:
     """A machine with the first image, provisioned, and off. Tests work on a `copy` of it."""
-    return first_start(images.first, tmp_path_factory.mktemp("provisioned"))
+    found = first_start(images.first, tmp_path_factory.mktemp("provisioned"))
+    yield found
+    found.discard()
 
 
 @pytest.fixture
-def machine(provisioned: Serviced, tmp_path: Path) -> Serviced:
+def machine(provisioned: Serviced, tmp_path: Path) -> Iterator[Serviced]:
     """A machine of the test's own, with the first image, provisioned, and off."""
-    return provisioned.copy(tmp_path / "machine")
+    found = provisioned.copy(tmp_path / "machine")
+    yield found
+    found.discard()

@@ -149,6 +149,11 @@ class Serviced:
             subprocess.run(["cp", "--sparse=always", path, place / path.name], check=True)
         return Serviced(place, place / self.disk.name, place / self.variables.name, options=self.options)
 
+    def discard(self) -> None:
+        """Remove what takes room; what the consoles showed stays."""
+        for path in (self.disk, *self.place.glob("writes-*.log")):
+            path.unlink(missing_ok=True)
+
 
 def first_start(image: Image, place: Path) -> Serviced:
     """A machine that was started from an image, and told so; it is off."""
