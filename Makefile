@@ -11,7 +11,7 @@ SOURCES := $(shell find src -name '*.py')
 .PHONY: help demo test check format setup images packages bench clean
 
 help:
-	@echo "make demo    build the base images and the example A/B image, show it, boot it"
+	@echo "make demo    build the base images, the agent and the example A/B image, show it, boot it"
 	@echo "make test    everything: lint, types, layers, unit, tool and VM tests"
 	@echo "make check   the quick part of it: lint, types, layers, unit tests"
 	@echo "make images  only the base images and the package repository"
@@ -43,11 +43,11 @@ setup: build/.packages $(VENV)/.ready
 images: setup
 	@$(SUDO) $(BIN)/python distro-rpm/build.py all --output build
 
-out/image.cosi: examples/ab-image.yaml $(SOURCES) | images
+out/image.cosi: examples/ab-image.yaml bin/trident-rpms.tar.gz $(SOURCES) | images
 	@mkdir -p out
 	$(SUDO) $(BIN)/imagecustomizer --build-dir build/customize \
 	    --image-file $(BASE_RPM) --config-file examples/ab-image.yaml \
-	    --rpm-source build/repo/RPMS --disable-base-image-rpm-repos \
+	    --rpm-source build/repo/RPMS --rpm-source bin/RPMS/x86_64 --disable-base-image-rpm-repos \
 	    --output-image-format cosi --output-image-file $@
 
 PACKAGING := $(shell find packaging distro-rpm/standin/debian.py -type f -not -name '*.pyc') LICENSE
@@ -78,7 +78,7 @@ format: setup
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: images
+bench: images bin/trident-rpms.tar.gz
 	@$(BIN)/python -m bench.run
 
 clean:

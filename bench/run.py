@@ -27,6 +27,7 @@ from twinroot.formats.cosi.reader import open_cosi
 ROOT = Path(__file__).resolve().parent.parent
 BASE = ROOT / "build/base/minimal-os.vhdx"
 RPMS = ROOT / "build/repo/RPMS"
+AGENT_RPMS = ROOT / "bin/RPMS/x86_64"
 CONFIG = ROOT / "examples/ab-image.yaml"
 # Work that belongs to the image's own programs, which nobody can make quicker from outside.
 _FOREIGN = ("packages", "initramfs")
@@ -67,8 +68,9 @@ def build(config: Path, output: Path, build_dir: Path, *, cache: Path | None = N
     """Customise the stand-in base image to a COSI file and measure it from outside."""
     argv = [
         sys.executable, "-m", "twinroot.cli.imagecustomizer", "--log-format", "json", "--build-dir", build_dir,
-        "--config-file", config, "--image-file", BASE, "--rpm-source", RPMS, "--disable-base-image-rpm-repos",
-        "--output-image-format", "cosi", "--output-image-file", output, *(["--cache-dir", cache] if cache else []),
+        "--config-file", config, "--image-file", BASE, "--rpm-source", RPMS, "--rpm-source", AGENT_RPMS,
+        "--disable-base-image-rpm-repos", "--output-image-format", "cosi", "--output-image-file", output,
+        *(["--cache-dir", cache] if cache else []),
     ]  # fmt: skip
     started = time.monotonic()
     with subprocess.Popen([*map(str, argv)], stderr=subprocess.PIPE, text=True) as process:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -48,6 +49,25 @@ def customize(
         "imagecustomizer", "--build-dir", build_dir, "--config-file", config, "--image-file", base, *source,
         "--output-image-file", output, "--output-image-format", output_format, *extra,
     )  # fmt: skip
+
+
+def agent_packages(kind: str) -> None:
+    """Build the agent's packages, `rpms` or `debs`, in `bin` where they are not those of the sources as they are."""
+    made = REPOSITORY / f"bin/trident-{kind}.tar.gz"
+    made.parent.mkdir(exist_ok=True)
+    with (made.parent / f".{kind}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # several processes may run tests
+        folders = [REPOSITORY / folder for folder in ("src", "packaging")]
+        sources = [path for folder in folders for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"]
+        if not made.exists() or made.stat().st_mtime < max(path.stat().st_mtime for path in sources):
+            script = REPOSITORY / "packaging/build_packages.py"
+            subprocess.run([sys.executable, script, kind], check=True, cwd=REPOSITORY)
+
+
+def agent_rpms() -> Path:
+    """The folder with the agent's RPMs, which the example needs as a second package source."""
+    agent_packages("rpms")
+    return REPOSITORY / "bin/RPMS/x86_64"
 
 
 def built(base: Path) -> Path:

@@ -13,7 +13,7 @@ from textwrap import dedent
 
 import pytest
 
-from tests.images import AB_CONFIG, BASE_DEB, BASE_RPM, RPMS, Finished, built, command
+from tests.images import AB_CONFIG, BASE_DEB, BASE_RPM, RPMS, Finished, agent_rpms, built, command
 from tests.images.synthetic import MIB, small_base
 from tests.images.workplace import Workplace
 from twinroot.tools.run import run
@@ -148,8 +148,9 @@ def test_failed_build_is_trouble(small: Path, place: Workplace) -> None:
     place.check_clean()
 
 
+@pytest.mark.packages
 def test_demo_is_reproducible(place: Workplace) -> None:
-    sources = ["--rpm-source", RPMS, "--disable-base-image-rpm-repos"]
+    sources = ["--rpm-source", RPMS, "--rpm-source", agent_rpms(), "--disable-base-image-rpm-repos"]
     done = verify(place, built(BASE_RPM), AB_CONFIG, *sources, output_format="cosi")
     assert done.code == 0, done.stdout + done.stderr
     place.check_clean()

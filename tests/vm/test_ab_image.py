@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tests.images import AB_CONFIG, BASE_RPM, built, customize
+import yaml
+from tests.images import AB_CONFIG, BASE_RPM, agent_rpms, built, customize
 
 from twinroot.events import silent
 from twinroot.output.bootable import bootable_disk
 from twinroot.vm.console import Console
-from twinroot.vm.machine import Machine
+from twinroot.vm.machine import Machine, Options
 
-pytestmark = [pytest.mark.vm, pytest.mark.images]
+pytestmark = [pytest.mark.vm, pytest.mark.images, pytest.mark.packages]
 
 _INSTALLED = (
     "grub2-efi-binary-noprefix", "curl", "dnf", "efibootmgr", "iproute", "iptables", "lsof", "mdadm", "netplan",
-    "openssh-server", "tpm2-tools", "vim", "audit",
+    "openssh-server", "tpm2-tools", "trident-service", "vim", "audit",
 )  # fmt: skip
 
 
@@ -25,10 +26,12 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
     """The booted image's console, logged in; built and booted once for all tests of this file."""
     scratch = tmp_path_factory.mktemp("ab-image")
     image = scratch / "image.cosi"
-    done = customize(AB_CONFIG, built(BASE_RPM), image, scratch / "build", output_format="cosi")
+    sources = ["--rpm-source", agent_rpms()]
+    done = customize(AB_CONFIG, built(BASE_RPM), image, scratch / "build", *sources, output_format="cosi")
     assert done.code == 0, done.stderr
     disk = bootable_disk(image, scratch, silent)
-    with Machine(disk.path, disk.qemu_format, log_file=scratch / "console.log") as machine:
+    options = Options(network=True)
+    with Machine(disk.path, disk.qemu_format, options, log_file=scratch / "console.log") as machine:
         machine.console.login(timeout=600)
         yield machine.console
 
@@ -74,7 +77,32 @@ def test_second_root_partition_is_there_and_empty(console: Console) -> None:
 
 
 def test_enabled_services_run(console: Console) -> None:
-    assert console.check("systemctl is-enabled sshd; systemctl is-active sshd").split() == ["enabled", "active"]
+    console.run("systemctl is-system-running --wait", timeout=300)
+    for name in ("sshd", "trident"):
+        found = console.check(f"systemctl is-enabled {name}; systemctl is-active {name}").split()
+        assert (name, found) == (name, ["enabled", "active"])
+
+
+def test_agent_has_nothing_to_do_until_it_knows_the_machine(console: Console) -> None:
+    console.run("systemctl is-system-running --wait", timeout=300)
+    assert "Nothing to do" in console.check("journalctl --unit trident --no-pager")
+
+
+def test_agent_is_told_what_the_machine_is(console: Console) -> None:
+    console.check("trident offline-initialize --disk /dev/vda", timeout=300)
+    status = yaml.safe_load(console.check("trident get status"))
+    assert (status["servicingState"], status["abActiveVolume"]) == ("provisioned", "volume-a")
+    assert sorted(status["partitionPaths"]) == ["esp", "root-a", "root-b", "trident"]
+    devices = [console.check(f"readlink -e {status['partitionPaths'][name]}").strip() for name in
+               ("esp", "root-a", "root-b", "trident")]  # fmt: skip
+    assert devices == ["/dev/vda1", "/dev/vda2", "/dev/vda3", "/dev/vda4"]
+    console.check("diff -r /boot/efi/EFI/BOOT /boot/efi/EFI/AZLA")
+    again = console.run("trident offline-initialize --disk /dev/vda 2>&1")
+    assert (again.code, "nothing is changed" in again.output) == (0, True)
+    console.check("systemctl restart trident")
+    assert "No servicing is in progress" in console.check("journalctl --unit trident --no-pager")
+    spent = console.check("bash -c 'TIMEFORMAT=%R; time trident get >/dev/null' 2>&1").split()[-1]
+    print(f"trident get takes {spent} s")
 
 
 def test_nothing_of_the_build_is_left(console: Console) -> None:

@@ -11,6 +11,7 @@ STAGING_BEGAN = "staging-was-interrupted"
 
 CATEGORIES: dict[str, str] = {
     "check-root-privileges": "execution-environment-misconfiguration",
+    "prism-chroot-environment": "execution-environment-misconfiguration",
     "ab-update-health-check-commit-check": "health-checks",
     "health-checks-failed": "health-checks",
     "load-host-status": "initialization",
@@ -19,8 +20,11 @@ CATEGORIES: dict[str, str] = {
     "clean-install-on-provisioned-host": "invalid-input",
     "host-not-provisioned": "invalid-input",
     "image-bad-agent-configuration": "invalid-input",
+    "invalid-lazy-partition": "invalid-input",
     "invalid-rollback-expectation": "invalid-input",
     "missing-os-image": "invalid-input",
+    "parse-prism-history": "invalid-input",
+    "read-input-file": "invalid-input",
     "write-output-file": "invalid-input",
     "ab-update-reboot-check": "servicing",
     "clean-install-reboot-check": "servicing",

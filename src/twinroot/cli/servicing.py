@@ -113,7 +113,7 @@ def _update(arguments: argparse.Namespace) -> int:
 def _commit(arguments: argparse.Namespace) -> int:
     from twinroot.agent.servicing.commit import commit
 
-    return _run(arguments, "the system that runs was not committed", commit)
+    return _run(arguments, "the system that runs was not committed", commit, absent=True)
 
 
 def _rollback(arguments: argparse.Namespace) -> int:
@@ -161,9 +161,13 @@ def _config(arguments: argparse.Namespace, stored: HostConfig | None) -> HostCon
 
 
 def _run(
-    arguments: argparse.Namespace, failure: str, work: Work, *, installing: bool = False, datastore: Path | None = None
-) -> int:
-    """Run a command that changes the machine, write the files that were asked for, restart where that is due."""
+    arguments: argparse.Namespace, failure: str, work: Work, *, installing: bool = False, datastore: Path | None = None,
+    absent: bool = False,
+) -> int:  # fmt: skip
+    """Run a command that changes the machine, write the files that were asked for, restart where that is due.
+
+    `absent`: it has nothing to do on a machine without a datastore, such as one that was started from an image.
+    """
     restart = False
 
     def guarded(emit: Emit) -> None:
@@ -172,6 +176,10 @@ def _run(
 
         agent = Agent(emit=emit) if datastore is None else Agent(datastore, emit=emit)
         with _files(arguments, agent):
+            if absent and not agent.datastore.exists():
+                log.info("Nothing to do: there is no datastore at %s", agent.datastore)
+                log.info("To update this machine, tell it what it is with: trident offline-initialize")
+                return
             result = service(agent, lambda ledger: work(agent, ledger), installing=installing)
             restart = result.outcome is Outcome.REBOOT
             if result.error:

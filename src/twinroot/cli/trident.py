@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from twinroot import __version__
-from twinroot.cli import servicing
+from twinroot.cli import offline_initialize, servicing
 from twinroot.cli.arguments import Parser
 from twinroot.cli.frame import Show, report_problems, run_command
 from twinroot.events import Emit
@@ -68,6 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("-o", "--outfile", type=Path, metavar="FILE", help="write it to a file instead")
     _add_global_flags(command, top=False)
     command.set_defaults(run=_run_get)
+    offline_initialize.add(commands, lambda parser: _add_global_flags(parser, top=False))
     return parser
 
 

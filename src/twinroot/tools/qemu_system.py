@@ -18,13 +18,15 @@ PROGRAM = "qemu-system-x86_64"
 class Disk:
     """A disk image in a file. `format` is QEMU's name: raw, qcow2, vhdx, vpc.
 
-    `serial` (at most 20 characters) names the disk in the guest: /dev/disk/by-id/virtio-SERIAL.
+    `serial` (at most 20 characters) names the disk in the guest: /dev/disk/by-id/virtio-SERIAL. `write_log` is a file
+    to which QEMU adds what the guest writes and flushes, in order (the driver `blklogwrites`).
     """
 
     path: Path
     format: str
     read_only: bool = False
     serial: str | None = None
+    write_log: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,11 @@ def _flash(uefi: Uefi) -> Iterator[str]:
 
 def _disk(number: int, disk: Disk) -> Iterator[str]:
     name = f"disk{number}"
-    yield from ("-blockdev", _blockdev(name, disk.path, disk.format, read_only=disk.read_only, lazy=True))
+    log = disk.write_log
+    below = f"{name}-content" if log else name
+    yield from ("-blockdev", _blockdev(below, disk.path, disk.format, read_only=disk.read_only, lazy=True))
+    if log:
+        yield from ("-blockdev", _logging_blockdev(name, below, log))
     device = {"driver": "virtio-blk-pci", "id": f"virtio-{name}", "drive": name}
     yield from ("-device", json.dumps(device | ({"serial": disk.serial} if disk.serial else {})))
 
@@ -124,6 +130,21 @@ def _blockdev(name: str, path: Path, image_format: str, *, read_only: bool = Fal
         # Sized by the footer's current size, as the hypervisor and the cloud do, not by disk geometry.
         node["force_size_calc"] = "current_size"
     return json.dumps(node)
+
+
+def _logging_blockdev(name: str, below: str, log: Path) -> str:
+    """A device that passes everything on to the node `below` and writes it down. Zeros take no room in the log."""
+    file = {"driver": "file", "filename": str(log), "discard": "unmap", "detect-zeroes": "unmap"}
+    cache = {"direct": False, "no-flush": True}
+    return json.dumps(
+        {
+            "driver": "blklogwrites",
+            "node-name": name,
+            "discard": "unmap",
+            "file": below,
+            "log": file | {"cache": cache},
+        }
+    )
 
 
 def _network(forwards: tuple[tuple[int, int], ...]) -> Iterator[str]:

@@ -42,7 +42,8 @@ class Options:
 
     `efi_variables` is a file that keeps the firmware's variables between machines (made from the template when it does
     not exist). `persistent` writes into the disk images themselves. `forwards`: pairs (port on our loopback, port in
-    the guest), with `network`. `reboots` False: QEMU ends when the guest reboots. `extra`: more QEMU arguments.
+    the guest), with `network`. `reboots` False: QEMU ends when the guest reboots. `write_log`: a new file for what is
+    written to the first disk, from which it can be told what a power cut leaves. `extra`: more QEMU arguments.
     """
 
     memory_mib: int = 2048
@@ -54,6 +55,7 @@ class Options:
     network: bool = False
     forwards: tuple[tuple[int, int], ...] = ()
     reboots: bool = True
+    write_log: Path | None = None
     extra: tuple[str, ...] = ()
 
 
@@ -67,10 +69,12 @@ def accelerator(environment: Mapping[str, str]) -> str:
 
 def prepare(image: Path, image_format: str, options: Options, work: Path) -> Hardware:
     """Make what a machine needs in `work` (overlays, variables) and describe the machine."""
-    for disk in (Disk(image, image_format), *options.extra_disks):
+    disks = [Disk(image, image_format, write_log=options.write_log), *options.extra_disks]
+    for disk in disks:
         if not disk.path.exists():
             raise InputError("there is no such disk image", where=str(disk.path))
-    disks = [Disk(image, image_format), *options.extra_disks]
+    if options.write_log:
+        options.write_log.write_bytes(b"")
     if not options.persistent:
         disks = [_overlay(disk, work / f"disk{number}.qcow2") for number, disk in enumerate(disks)]
     return Hardware(

@@ -55,6 +55,14 @@ def test_every_disk_is_attached_in_order() -> None:
     assert (node["driver"], node["read-only"], node["force_size_calc"]) == ("vpc", True, "current_size")
 
 
+def test_a_log_of_writes_lies_between_the_machine_and_its_disk() -> None:
+    logged = replace(DISK, write_log=Path("/log,1"))
+    nodes = block_devices(argv(replace(BIOS, disks=(logged,)), None))
+    top = nodes["disk0"]
+    assert (top["driver"], top["log"]["filename"], top["file"]) == ("blklogwrites", "/log,1", "disk0-content")
+    assert nodes["disk0-content"]["driver"] == "qcow2"
+
+
 @pytest.mark.parametrize(("wanted", "shown"), [("tcg", "tcg,thread=multi"), ("kvm", "kvm")])
 def test_accelerators(wanted: str, shown: str) -> None:
     assert values(argv(replace(BIOS, accelerator=wanted), None), "-accel") == [shown]

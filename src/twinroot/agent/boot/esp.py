@@ -16,6 +16,7 @@ from twinroot.agent.boot.esp_plan import FALLBACK, Copied, fallback_source
 from twinroot.agent.boot.ukis import ADDONS, DIRECTORY, STAGED, final_name, newest, only_uki, outdated
 from twinroot.agent.errors import ServicingError
 from twinroot.agent.host_status import AbVolume
+from twinroot.errors import HostError
 from twinroot.units import KIB, round_up
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,23 @@ def place_slot(esp: Path, image: Path, label: str, files: Sequence[Copied]) -> N
         fat_files.remove(esp, _NEW_SLOT)
         raise
     fat_files.move(esp, _NEW_SLOT, target)
+
+
+def keep_fallback(esp: Path, label: str) -> bool:
+    """Make the directory of a slot of what the firmware starts now, unless it is there; whether it was made.
+
+    HostError when there is nothing to copy.
+    """
+    there = fat_files.names(esp, fat_files.locate(esp, "EFI"))
+    if label.lower() in (name.lower() for name in there):
+        return False
+    source = fat_files.locate(esp, FALLBACK)
+    names = [name for name in fat_files.names(esp, source) if not name.endswith((fat_files.NEW, ".old"))]
+    if not names:
+        hint = "is the EFI system partition mounted there? See: findmnt --fstab"
+        raise HostError(f"there are no files in {FALLBACK}", where=str(esp), hint=hint)
+    place_slot(esp, esp, label, [Copied(f"{source}/{name}", name) for name in names])
+    return True
 
 
 def remove_slot(esp: Path, label: str, kernels: Sequence[str]) -> None:

@@ -1,0 +1,224 @@
+"""The rig for tests that service a machine: images of two versions, a server, and a machine that keeps its disk.
+
+    def test_update(images: Images, machine: Serviced) -> None:
+        with serving(images.second) as server, machine.switched_on() as running:
+            write_file(running.console, HOST_CONFIGURATION, host_configuration(server, images.second))
+            running.console.check("trident update --allowed-operations stage", timeout=900)
+            running.power_cut()
+        with machine.switched_on() as running:
+            assert version(running.console) == "1"
+
+The fixtures are in `conftest.py`. A machine that is still on when the block ends loses its power there. What a power
+cut leaves is decided by the flushes that the machine made (`write_log`): the firmware's variables have no volatile
+cache and stay as they are. A reboot of the guest is no power cut.
+"""
+
+from __future__ import annotations
+
+import base64
+import random
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+from tests.images import AB_CONFIG, BASE_RPM, agent_rpms, built, customize
+from tests.unit.agent.storage.range_server import RangeServer, Request
+from tests.vm.write_log import replay
+
+from twinroot.events import silent
+from twinroot.formats.cosi.reader import open_cosi
+from twinroot.output.bootable import bootable_disk
+from twinroot.vm.console import Console
+from twinroot.vm.machine import Machine, Options
+
+GUEST_TO_HOST = "10.0.2.2"  # how QEMU's user network calls our loopback
+HOST_CONFIGURATION = "/etc/trident/config.yaml"
+VERSION_FILE = "/etc/version"
+BOOT_TIMEOUT = 900.0  # seconds; a loaded host without KVM is slow
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image as a COSI file; `sha384` is what host configurations call it by, `version` what VERSION_FILE says."""
+
+    path: Path
+    version: str
+    sha384: str
+
+
+@dataclass(frozen=True)
+class Images:
+    """Two images that differ by their version, and by their identifiers, as any two do."""
+
+    first: Image
+    second: Image
+
+
+@dataclass
+class Builder:
+    """Builds images of the example's configuration; the second one costs little, as steps are kept."""
+
+    place: Path
+
+    def image(self, version: str, more: str = "") -> Image:
+        """An image with this version. `more` is YAML to go below `os`, indented by two spaces, or other sections."""
+        text = AB_CONFIG.read_text().rstrip("\n") + "\n"
+        text += f"  additionalFiles:\n    - {{destination: {VERSION_FILE}, content: '{version}'}}\n{more}"
+        config, output = self.place / f"{version}.yaml", self.place / f"{version}.cosi"
+        config.write_text(text)
+        done = customize(
+            config, built(BASE_RPM), output, self.place / "build", "--rpm-source", agent_rpms(),
+            "--cache-dir", self.place / "cache", output_format="cosi",
+        )  # fmt: skip
+        assert done.code == 0, done.stderr
+        with open_cosi(output) as cosi:
+            return Image(output, version, cosi.metadata_sha384)
+
+
+class Halt:
+    """Stops the answer of a server after so many bytes of the file, so that something can happen just then.
+
+    Wait for `reached`, do it, and set `go_on`; without that the connection stays as it is.
+    """
+
+    def __init__(self, after: int) -> None:
+        self.after = after
+        self.reached, self.go_on = threading.Event(), threading.Event()
+
+    def __call__(self, request: Request) -> bool:
+        """See a request; never answers it itself but by its first part."""
+        wanted = request.headers.get("Range", "").removeprefix("bytes=").split("-")
+        data = request.server_state.data
+        start, last = int(wanted[0]), min(int(wanted[1] or len(data) - 1), len(data) - 1)
+        if self.go_on.is_set() or not start <= self.after <= last:
+            return False
+        request.send_response(206)
+        request.send_header("Content-Range", f"bytes {start}-{last}/{len(data)}")
+        request.send_header("Content-Length", str(last + 1 - start))
+        if request.server_state.etag:
+            request.send_header("ETag", request.server_state.etag)
+        request.end_headers()
+        request.wfile.write(data[start : self.after])
+        request.wfile.flush()
+        self.reached.set()
+        self.go_on.wait()
+        request.wfile.write(data[self.after : last + 1])
+        return True
+
+
+@dataclass
+class Serviced:
+    """A machine that keeps its disk and its firmware's variables. `place` is a folder of its own."""
+
+    place: Path
+    disk: Path
+    variables: Path
+    starts: int = 0
+    options: Options = field(default_factory=Options)
+
+    @contextmanager
+    def switched_on(self, survivors: random.Random | None = None, *, login: bool = True) -> Iterator[Machine]:
+        """Switch it on, and log in, unless not wanted. At the end its power is cut if it is still on.
+
+        Its disk has then what it flushed; `survivors` draws which other writes got there, too.
+        """
+        self.starts += 1
+        log = self.place / f"writes-{self.starts}.log"
+        options = Options(
+            network=True, efi_variables=self.variables, write_log=log, memory_mib=self.options.memory_mib,
+            extra_disks=self.options.extra_disks, extra=self.options.extra,
+        )  # fmt: skip
+        console = self.place / f"console-{self.starts}.log"
+        with Machine(self.disk, "raw", options, log_file=console) as machine:
+            if login:
+                machine.console.login(timeout=BOOT_TIMEOUT)
+            yield machine
+            if machine.running:
+                machine.power_cut()
+        replay(log, self.disk, survivors)
+        log.unlink()
+
+    def copy(self, place: Path) -> Serviced:
+        """Another machine that is as this one is now, which must be off."""
+        place.mkdir(parents=True, exist_ok=True)
+        for path in (self.disk, self.variables):
+            subprocess.run(["cp", "--sparse=always", path, place / path.name], check=True)
+        return Serviced(place, place / self.disk.name, place / self.variables.name, options=self.options)
+
+    def discard(self) -> None:
+        """Remove what takes room; what the consoles showed stays."""
+        for path in (self.disk, *self.place.glob("writes-*.log")):
+            path.unlink(missing_ok=True)
+
+
+def first_start(image: Image, place: Path) -> Serviced:
+    """A machine that was started from an image, and told so; it is off."""
+    unpacked = bootable_disk(image.path, place, silent).path
+    machine = Serviced(place, place / "machine.raw", place / "variables.fd")
+    unpacked.rename(machine.disk)
+    with machine.switched_on() as running:
+        running.console.check("trident offline-initialize --disk /dev/vda", timeout=300)
+        switch_off(running)
+    return machine
+
+
+@contextmanager
+def serving(image: Image, halt: Halt | None = None) -> Iterator[RangeServer]:
+    """A web server with an image; `url_for_guest` tells where guests find it."""
+    server = RangeServer(image.path.read_bytes(), etag=f'"{image.sha384[:16]}"')
+    if halt:
+        server.answer = halt
+    with server.running():
+        try:
+            yield server
+        finally:
+            if halt:
+                halt.go_on.set()
+
+
+def url_for_guest(server: RangeServer) -> str:
+    """The URL by which a guest gets what the server has."""
+    return server.url.replace("127.0.0.1", GUEST_TO_HOST)
+
+
+def host_configuration(server: RangeServer, image: Image, more: dict[str, object] | None = None) -> str:
+    """The configuration for an update to an image, as YAML: the machine's storage stays as it is."""
+    return yaml.safe_dump({"image": {"url": url_for_guest(server), "sha384": image.sha384}, **(more or {})})
+
+
+def write_file(console: Console, path: str, content: str) -> None:
+    """Write a file in the guest, and have it on the disk."""
+    packed = base64.b64encode(content.encode()).decode()
+    console.check(f"mkdir -p $(dirname {path}) && echo {packed} | base64 -d > {path} && sync {path}")
+
+
+def switch_off(machine: Machine) -> None:
+    """Shut the guest down in good order."""
+    machine.console.send("systemctl poweroff\n")
+    machine.wait_off(BOOT_TIMEOUT)
+
+
+def reboot(machine: Machine) -> None:
+    """Reboot the guest and log in again."""
+    machine.console.send("systemctl reboot\n")
+    machine.console.login(timeout=BOOT_TIMEOUT)
+
+
+def await_start(machine: Machine) -> None:
+    """Log in once the guest, which reboots by itself, is up again."""
+    machine.console.login(timeout=BOOT_TIMEOUT)
+
+
+def version(console: Console) -> str:
+    """Which image the guest runs."""
+    return console.check(f"cat {VERSION_FILE}").strip()
+
+
+def status(console: Console) -> dict[str, object]:
+    """The machine's status, as `trident get` has it."""
+    found: dict[str, object] = yaml.safe_load(console.check("trident -v off get status", timeout=300))
+    return found

@@ -1,0 +1,56 @@
+"""The rig for tests of updates keeps its word: a power cut takes what was not flushed, and nothing else."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+from tests.vm.servicing import (
+    HOST_CONFIGURATION,
+    Images,
+    Serviced,
+    host_configuration,
+    reboot,
+    serving,
+    status,
+    switch_off,
+    version,
+    write_file,
+)
+
+pytestmark = [pytest.mark.vm, pytest.mark.images, pytest.mark.packages]
+
+# One pattern is flushed. Then nothing else may flush, so file systems are frozen, and another pattern goes over it.
+_WRITE = """
+set -e
+cd /dev/shm
+head -c 4096 /dev/zero > zeros; tr '\\0' a < zeros > a; tr '\\0' b < zeros > b
+dd if=a of=/dev/vda3 bs=4096 oflag=direct; sync /dev/vda3
+fsfreeze --freeze /var/lib/trident; fsfreeze --freeze /
+dd if=b of=/dev/vda3 bs=4096 oflag=direct
+dd if=/dev/vda3 bs=4096 count=1 iflag=direct | cmp - b
+"""
+_READ = "head -c 4096 /dev/vda3 | tr -s ab"
+
+
+def test_power_cut(machine: Serviced) -> None:
+    with machine.switched_on() as running:
+        assert status(running.console)["servicingState"] == "provisioned"
+        running.console.check(f"bash -c {shlex.quote(_WRITE)}")
+    with machine.switched_on() as running:
+        assert running.console.check(_READ) == "a"
+        running.console.check("echo told > /etc/told; efibootmgr --create-only --label Told --loader '\\told.efi'")
+        switch_off(running)
+    with machine.switched_on() as running:
+        assert running.console.check("cat /etc/told").strip() == "told"
+        assert "Told" in running.console.check("efibootmgr")
+        reboot(running)
+        assert version(running.console) == "1"
+
+
+def test_server(machine: Serviced, images: Images) -> None:
+    with serving(images.second) as server, machine.switched_on() as running:
+        write_file(running.console, HOST_CONFIGURATION, host_configuration(server, images.second))
+        url = running.console.check(f"grep -o 'http://[^ ]*' {HOST_CONFIGURATION}").strip()
+        assert running.console.check(f"curl -sf --range 0-511 {url} | wc -c").strip() == "512"
+        assert server.ranges == ["bytes=0-511"]
