@@ -1,0 +1,19 @@
+"""Power fails during updates: the machine always starts a whole system, and can be updated again.
+
+`make soak` does the same at forty moments.
+"""
+
+from __future__ import annotations
+
+import pytest
+from tests.vm.cuts import CutUpdates, cuts
+from tests.vm.servicing import Images, Serviced
+
+pytestmark = [pytest.mark.vm, pytest.mark.images, pytest.mark.packages]
+
+
+def test_power_fails_during_updates(images: Images, machine: Serviced) -> None:
+    updates = CutUpdates(machine, images)
+    found = list(cuts(updates, 4))
+    assert all(cut.well for cut in found), "\n".join(cut.row() for cut in found)
+    updates.measure()
