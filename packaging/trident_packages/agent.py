@@ -76,6 +76,9 @@ def lay(repository: Path, cache: Path, tree: Path) -> int:
             target = tree / UNIT_DIRECTORY / unit
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(UNITS / unit, target)
+        for link in package.links:
+            (tree / link).parent.mkdir(parents=True, exist_ok=True)
+            (tree / link).symlink_to(f"../{Path(link).name}")
     for name, text in pcrlock.files().items():
         target = tree / "var/lib/pcrlock.d" / name
         target.parent.mkdir(parents=True, exist_ok=True)

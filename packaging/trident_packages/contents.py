@@ -16,7 +16,8 @@ PRIVATE = "usr/lib/trident"
 class Package:
     """One package. Paths are relative to `/`; a folder among `paths` stands for all that is in it.
 
-    `requires` has pairs of names: RPM's and Debian's. `directories` are owned without their content.
+    `wanted` are units that are started without being enabled, each with the target that starts it. `requires` has
+    pairs of names: RPM's and Debian's. `directories` are owned without their content.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Package:
     paths: tuple[str, ...] = ()
     directories: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
+    wanted: tuple[tuple[str, str], ...] = ()
     requires: tuple[tuple[str, str], ...] = ()
     suggests: tuple[tuple[str, str], ...] = ()
     conflicts: tuple[str, ...] = ()
@@ -32,7 +34,12 @@ class Package:
     @property
     def all_paths(self) -> tuple[str, ...]:
         """Its paths, those of the units among them."""
-        return (*self.paths, *(f"{UNIT_DIRECTORY}/{unit}" for unit in self.units))
+        return (*self.paths, *(f"{UNIT_DIRECTORY}/{unit}" for unit in self.units), *self.links)
+
+    @property
+    def links(self) -> tuple[str, ...]:
+        """The links by which targets start units."""
+        return tuple(f"{UNIT_DIRECTORY}/{target}.wants/{unit}" for unit, target in self.wanted)
 
 
 def _same(*names: str) -> tuple[tuple[str, str], ...]:
@@ -62,7 +69,8 @@ PACKAGES = (
     Package(
         "trident-service",
         "Commits an update, or notices that it failed, at each boot",
-        units=("trident.service",),
+        units=("trident.service", "trident-trial.service", "trident-trial.timer"),
+        wanted=(("trident-trial.timer", "sysinit.target"),),
         conflicts=("trident-install-service",),
     ),
     Package(

@@ -71,7 +71,7 @@ def test_spec() -> None:
     assert "Requires: trident = %{version}-%{release}" in service
     assert "Conflicts: trident-install-service" in service
     assert "systemctl --no-reload preset trident.service" in service
-    assert service.rstrip().endswith("/usr/lib/systemd/system/trident.service")
+    assert service.rstrip().endswith("/usr/lib/systemd/system/sysinit.target.wants/trident-trial.timer")
     agent_part = text.split("%package -n trident\n")[1].split("%package")[0]
     assert "Requires: trident =" not in agent_part
     assert "%dir /etc/trident" in agent_part

@@ -82,6 +82,19 @@ def append_arguments(text: str, arguments: Sequence[str]) -> str:
     return _spliced(text, [_insertion(line, added) for line in lines]) if added else text
 
 
+def append_script(text: str, word: str, behind: str) -> str:
+    """The script with a word as it is at the end of every kernel's line, such as a variable, and a line behind it.
+
+    Rescue entries and lines that have the word stay as they are.
+    """
+    edits = []
+    for line in kernel_lines(text):
+        if not line.recovery and all(argument.value != word for argument in line.arguments):
+            end = (line.kernel, *line.arguments)[-1].end
+            edits.append((end, end, f" {word}\n{behind}"))
+    return _spliced(text, edits)
+
+
 def replace_arguments(text: str, names: Sequence[str], arguments: Sequence[str]) -> str:
     """The script with all arguments of these names gone from every kernel's line, and new ones in their place."""
     added, edits = _as_words(arguments), []

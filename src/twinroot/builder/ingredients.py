@@ -17,7 +17,6 @@ from twinroot.builder.digests import Digests, listing
 from twinroot.builder.request import CustomizeRequest
 from twinroot.config.image.config import ImageConfig
 from twinroot.config.image.file import ConfigFile
-from twinroot.config.image.host_paths import host_paths
 from twinroot.config.uses import Pattern
 from twinroot.plan.content_ids import Ingredient, Recipe
 from twinroot.plan.disk import PlannedDisk, mount_path
@@ -88,7 +87,7 @@ def _dump(config: ImageConfig, key: str) -> str:
 
 
 def _named_files(file: ConfigFile, keys: tuple[str, ...], digests: Digests) -> Iterator[Ingredient]:
-    for found in host_paths(file.config):
+    for found in file.paths:
         steps = [step for step in found.key if isinstance(step, str)]
         if ".".join(steps[:2]) in keys:
             path = file.resolve(found.path)

@@ -13,7 +13,7 @@ from pathlib import Path
 from twinroot import __version__
 from twinroot.builder.digests import Digests
 from twinroot.builder.request import CustomizeRequest
-from twinroot.config.image.host_paths import Kind, host_paths
+from twinroot.config.image.host_paths import Kind
 from twinroot.errors import InputError
 
 
@@ -23,7 +23,7 @@ def input_hashes(request: CustomizeRequest, image_file: Path) -> Iterator[tuple[
     yield "twinroot", __version__
     for index, file in enumerate(request.config.files):
         yield f"config {index}", _readable(digests.content, file.path)
-        for found in host_paths(file.config):
+        for found in file.paths:
             if found.kind in (Kind.FILE, Kind.DIRECTORY, Kind.LIST) and found.key[0] != "input":
                 digest = partial(digests.copied, times=False) if found.copied else digests.content
                 yield ".".join(map(str, ("config", index, *found.key))), _readable(digest, file.resolve(found.path))

@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from twinroot.config.checks import at_place
 from twinroot.config.image.not_built import UNBUILT_FORMATS, unbuilt
 from twinroot.config.image.output_rules import removed_package_manager
 from twinroot.config.image.preview_features import PreviewFeature
-from twinroot.config.load import LoadedConfig
+from twinroot.config.load import LoadedConfig, ReadConfig
 from twinroot.config.problems import KeyPath
 from twinroot.config.resources import resource_problems
 from twinroot.distro.rpm_sources import check_sources
-from twinroot.errors import ConfigError, InputError
+from twinroot.errors import InputError, Problem
 from twinroot.output.disk import DISK_FORMATS
 from twinroot.output.files import check_output
 from twinroot.registry.access import DEFAULT_LIMIT, Access, Fetching, Trust
@@ -65,9 +64,12 @@ class CustomizeRequest:
     why_rebuild: bool = False
 
 
-def resolve_request(config: LoadedConfig, options: Options) -> CustomizeRequest:
-    """Put command line and config together; InputError for what is missing or cannot work."""
-    _check_config(config, options)
+def resolve_request(read: ReadConfig, options: Options) -> CustomizeRequest:
+    """Put command line and config together; InputError for what is missing or cannot work.
+
+    One ConfigError has what is wrong in the config and what stands in the way of this run.
+    """
+    config = read.loaded(_problems_of_run(read, options))
     if options.why_rebuild and options.cache_dir is None:
         raise InputError("--why-rebuild speaks of a cache", hint="name one with --cache-dir")
     base = choose_base(config, options.image_file, options.image)
@@ -118,18 +120,16 @@ def _fetching(options: Options) -> Fetching:
     return Fetching(options.image_cache, options.image_cache_size, options.access, options.trust)
 
 
-def _check_config(config: LoadedConfig, options: Options) -> None:
-    """ConfigError for what this version cannot do, and for what the output format of the command line rules out."""
+def _problems_of_run(read: ReadConfig, options: Options) -> list[Problem]:
+    """What this version cannot do, what the output format of the command line rules out, and what is missing."""
     image_given = options.image_file is not None or options.image is not None
     format_given = options.output_format is not None
     findings = [
-        *unbuilt(config.config, image_given=image_given, format_given=format_given),
-        *removed_package_manager(config.config, options.output_format),
+        *unbuilt(read.config, image_given=image_given, format_given=format_given),
+        *(removed_package_manager(read.config, options.output_format) if format_given else ()),
     ]
-    problems = [at_place(config.document, finding) for finding in findings]
-    problems += resource_problems(config, input_and_output=False)  # these are looked at when they are resolved
-    if problems:
-        raise ConfigError(problems)
+    # Input and output are looked at when they are resolved.
+    return [*read.placed(findings), *resource_problems(read, input_and_output=False)]
 
 
 def check_format(name: str | None, formats: Sequence[str] = OUTPUT_FORMATS) -> str:

@@ -42,12 +42,11 @@ def _run_show(arguments: argparse.Namespace) -> int:
 
 
 def _show(arguments: argparse.Namespace) -> Show:
-    from twinroot.config.image.host_paths import host_paths
     from twinroot.config.load import load_image_config
     from twinroot.config.show import as_yaml, relative_to
 
     loaded = load_image_config(arguments.file)
-    paths = {found.key: found.path for found in host_paths(loaded.config)}
+    paths = {found.key: found.path for found in loaded.paths}
     document = relative_to(loaded.document, paths, loaded.path.parent)
     if arguments.json:
         return lambda: print_json(_as_json(document, origins=arguments.origin))

@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _customize(arguments: argparse.Namespace, emit: Emit) -> None:
     from twinroot.builder.customize import customize
     from twinroot.builder.request import Options, resolve_request
-    from twinroot.config.load import load_image_config
+    from twinroot.config.load import read_image_config
 
     options = Options(
         build_dir=arguments.build_dir,
@@ -87,7 +87,7 @@ def _customize(arguments: argparse.Namespace, emit: Emit) -> None:
         cache_dir=arguments.cache_dir,
         why_rebuild=arguments.why_rebuild,
     )
-    request = resolve_request(load_image_config(arguments.config_file), options)
+    request = resolve_request(read_image_config(arguments.config_file), options)
     customize(request, emit)
     size = human(request.output_file.stat().st_size)
     log.info("Wrote %s (%s, %s)", request.output_file, request.output_format, size)

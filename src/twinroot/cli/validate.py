@@ -15,7 +15,7 @@ from twinroot.errors import ConfigError, InputError, Problem, TwinrootError
 from twinroot.events import Emit
 
 if TYPE_CHECKING:
-    from twinroot.config.load import LoadedConfig
+    from twinroot.config.load import ReadConfig
 
 log = logging.getLogger("twinroot.cli")
 
@@ -100,7 +100,7 @@ def _resources(arguments: argparse.Namespace) -> frozenset[str]:
 
 def _problems(file: Path, resources: frozenset[str], arguments: argparse.Namespace) -> list[Problem]:
     from twinroot.config.languages import language_of
-    from twinroot.config.load import load_image_config
+    from twinroot.config.load import read_image_config
     from twinroot.config.load_host import load_host_config
     from twinroot.config.load_inject_files import load_inject_files
     from twinroot.config.resources import resource_problems
@@ -113,20 +113,21 @@ def _problems(file: Path, resources: frozenset[str], arguments: argparse.Namespa
     if language == "host":
         report_problems(load_host_config(file).warnings, logging.WARNING, arguments.log_format)
         return []
-    loaded = load_image_config(file)
-    problems = resource_problems(loaded, input_and_output=True) if "files" in resources else []
-    return [*problems, *(_registry_problems(loaded, arguments) if "oci" in resources else ())]
+    read = read_image_config(file)
+    problems = resource_problems(read, input_and_output=True) if "files" in resources else []
+    return [*read.problems, *problems, *(_registry_problems(read, arguments) if "oci" in resources else ())]
 
 
-def _registry_problems(loaded: LoadedConfig, arguments: argparse.Namespace) -> list[Problem]:
+def _registry_problems(read: ReadConfig, arguments: argparse.Namespace) -> list[Problem]:
     """What is wrong with a base image in a registry: there is none, none for the platform, or none that is signed."""
+    from twinroot.config.problems import Finding
     from twinroot.registry.client import Client
     from twinroot.registry.pull import files_of
     from twinroot.registry.resolve import resolve
     from twinroot.registry.source import disk_image_of, from_config
     from twinroot.registry.trust import policy_for
 
-    image = from_config(loaded.config.input.image)
+    image = from_config(read.config.input.image)
     if image is None:
         return []
     try:
@@ -142,6 +143,6 @@ def _registry_problems(loaded: LoadedConfig, arguments: argparse.Namespace) -> l
     except TwinrootError as error:
         key = "azureLinux" if image.azure_linux else "oci"
         message = f"{error.where}: {error.message}" if error.where else error.message
-        return [loaded.document.problem(("input", "image", key), message, error.hint)]
+        return read.placed([Finding(("input", "image", key), message, error.hint)])
     log.info("%s is %s", image.reference, resolved.descriptor.digest)
     return []

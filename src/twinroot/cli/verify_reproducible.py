@@ -78,10 +78,12 @@ def _verify(arguments: argparse.Namespace, emit: Emit, verdict: list[int]) -> Sh
 
 def _output_name(arguments: argparse.Namespace) -> str:
     """The name of the output, which the members of a COSI file are named after. Refuses formats that cannot be same."""
-    from twinroot.config.load import load_image_config
+    from twinroot.config.load import read_image_config
+    from twinroot.config.resources import resource_problems
     from twinroot.output.reproduction import check_format
 
-    config = load_image_config(arguments.config_file).config
+    read = read_image_config(arguments.config_file)
+    config = read.loaded(resource_problems(read, input_and_output=False)).config
     output_format = arguments.output_image_format or config.output.image.format
     if output_format:
         check_format(output_format)

@@ -51,11 +51,13 @@ def decode(document: Document, model_type: type[M]) -> Decoded[M]:
     problems = list(document.mistakes)
     broken = {detail["loc"] for detail in errors}
     explain = Explainer(document, model_type)
-    for detail in errors[:MAX_PROBLEMS]:
-        problem, suspect = explain(detail)
-        problems.append(problem)
-        if suspect:
-            broken.add(suspect)
+    explained = [(detail, *explain(detail)) for detail in errors[:MAX_PROBLEMS]]
+    misspelt = {meant for _, _, meant in explained if meant}
+    broken |= misspelt
+    # A required key that is misspelt is one mistake, not two: the one that says what to do is told.
+    problems += [
+        problem for detail, problem, _ in explained if detail["type"] != "missing" or detail["loc"] not in misspelt
+    ]
     if len(errors) > MAX_PROBLEMS:
         more = f"there are {len(errors) - MAX_PROBLEMS} more problems in this file"
         problems.append(Problem(document.root.place.source.file, 0, 0, "", more))

@@ -30,7 +30,10 @@ class How(Enum):
 
 
 def merge(roots: Sequence[Node], exceptions: Table[KeyPath, How]) -> Node:
-    """Merge trees of valid files of one language, at least one; later ones go over earlier ones."""
+    """Merge trees of files of one language, at least one; later ones go over earlier ones.
+
+    Where a file has a value of another kind than an earlier one, its value takes the place.
+    """
     merged = roots[0]
     for root in roots[1:]:
         merged = _merge(merged, root, (), exceptions)

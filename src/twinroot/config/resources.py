@@ -3,36 +3,46 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
-from twinroot.config.image.host_paths import HostPath, Kind, host_paths
-from twinroot.config.load import LoadedConfig
+from twinroot.config.image.file import ConfigFile
+from twinroot.config.image.host_paths import HostPath, Kind
+from twinroot.config.load import ReadConfig
+from twinroot.config.problems import Finding, KeyPath
 from twinroot.errors import Problem
 
+_FORMAT: KeyPath = ("output", "image", "format")
 _OVERRIDABLE = ("input", "output")  # sections of which the last file of a chain counts, and the command line over it
 
 
-def resource_problems(loaded: LoadedConfig, *, input_and_output: bool) -> list[Problem]:
-    """What is missing or of the wrong kind, of all that the files of a configuration name.
+def resource_problems(read: ReadConfig, *, input_and_output: bool) -> list[Problem]:
+    """What is missing or of the wrong kind, of all that the files of a configuration name, right or not.
 
-    Package lists are not looked at: they have been read with the files.
+    Package lists and base configurations are not looked at: they have been read with the files.
     """
-    problems = []
-    for file in loaded.files:
-        for found in host_paths(file.config):
-            message = None if found.key[0] in _OVERRIDABLE else _complaint(found, file.resolve(found.path))
-            if not message and found.key[0] == "scripts" and not script_in_directory(file.path.parent, found.path):
-                message = f"the path leads out of the directory of the configuration file: {found.path}"
-            if message:
-                problems.append(file.document.problem(found.key, message))
-    for found in host_paths(loaded.config) if input_and_output else ():
-        path = loaded.resolve(found.key) if found.key[0] in _OVERRIDABLE else None
-        message = (
-            _complaint(found, path, into_directory=loaded.config.output.image.format == "pxe-dir") if path else None
-        )
+    problems = [problem for file in read.files for problem in file.placed(_in_file(file))]
+    return [*problems, *read.placed(_input_and_output(read))] if input_and_output else problems
+
+
+def _in_file(file: ConfigFile) -> Iterator[Finding]:
+    for found in file.paths:
+        message = None if found.key[0] in _OVERRIDABLE else _complaint(found, file.resolve(found.path))
+        if not message and found.key[0] == "scripts" and not script_in_directory(file.path.parent, found.path):
+            message = f"the path leads out of the directory of the configuration file: {found.path}"
         if message:
-            problems.append(loaded.document.problem(found.key, message))
-    return problems
+            yield Finding(found.key, message)
+
+
+def _input_and_output(read: ReadConfig) -> Iterator[Finding]:
+    image_format = read.config.output.image.format
+    misspelt = image_format is None and read.document.has(_FORMAT)  # what the path should be is not known then
+    into_directory = image_format == "pxe-dir" or misspelt
+    for found in read.paths:
+        path = read.resolve(found.key) if found.key[0] in _OVERRIDABLE else None
+        message = _complaint(found, path, into_directory=into_directory) if path else None
+        if message:
+            yield Finding(found.key, message)
 
 
 def script_in_directory(directory: Path, path: str) -> str | None:
@@ -55,7 +65,7 @@ def _complaint(found: HostPath, path: Path, *, into_directory: bool = False) -> 
     wants_directory = found.kind in (Kind.DIRECTORY, Kind.OUTPUT_DIRECTORY)
     if found.kind is Kind.OUTPUT_FILE and into_directory:
         wants_directory = is_directory
-    if found.kind is Kind.LIST or is_directory == wants_directory:
+    if found.kind in (Kind.LIST, Kind.CONFIG) or is_directory == wants_directory:
         return None
     this, wanted = ("file", "directory") if wants_directory else ("directory", "file")
     return f"this is a {this}, a {wanted} is wanted: {path}"

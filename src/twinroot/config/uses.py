@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from twinroot.config.document import Document, Items, Mapping, Node, Scalar
 from twinroot.config.problems import Finding, KeyPath, quoted
 from twinroot.config.section import Section
 
@@ -28,6 +29,15 @@ class Pattern:
             if not self.values or value in self.values:
                 yield path, value
 
+    def texts(self, document: Document) -> Iterator[tuple[KeyPath, str]]:
+        """The key paths and texts of single values in a document, whatever is wrong around them.
+
+        Empty ones do not count. Short forms of objects are not looked into.
+        """
+        for path, text in _texts(document.root, self.steps, ()):
+            if not self.values or text in self.values:
+                yield path, text
+
     def unbuilt(self, config: Section) -> Iterator[Finding]:
         """A finding for each use of what this version does not have."""
         for path, value in self.uses(config):
@@ -49,3 +59,14 @@ def _walk(value: object, steps: tuple[str, ...], path: KeyPath) -> Iterator[tupl
         for name, field in type(value).model_fields.items():
             if (field.alias or name) == steps[0]:
                 yield from _walk(getattr(value, name), steps[1:], (*path, steps[0]))
+
+
+def _texts(node: Node, steps: tuple[str, ...], path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    if isinstance(node, Scalar):
+        if not steps and node.text:
+            yield path, node.text
+    elif isinstance(node, Items) and steps[:1] == ("[]",):
+        for index, item in enumerate(node.items):
+            yield from _texts(item, steps[1:], (*path, index))
+    elif isinstance(node, Mapping) and steps and steps[0] in node.values:
+        yield from _texts(node.values[steps[0]], steps[1:], (*path, steps[0]))

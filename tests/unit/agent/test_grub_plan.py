@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from twinroot.agent.boot import trial
 from twinroot.agent.boot.grub_plan import (
     NETPLAN_SNIPPET,
     GrubTexts,
@@ -17,7 +19,7 @@ from twinroot.agent.boot.grub_plan import (
     settled_arguments,
     with_boot_file_system,
 )
-from twinroot.agent.boot.grub_target import configure_grub, settle_stub
+from twinroot.agent.boot.grub_target import configure_grub, end_trial, settle_stub
 from twinroot.agent.errors import ServicingError
 from twinroot.boot.entry_file import options
 from twinroot.boot.grub_script import kernel_lines
@@ -95,9 +97,9 @@ def test_kernels_of_grub_cfg() -> None:
     root = "root=/dev/disk/by-partuuid/x"
     usual, recovery = words(found.config)
     expected = {root, "ro", "security=selinux", "selinux=1", "quiet", "network-config=disabled", "console=ttyS0"}
-    assert set(usual) == {*expected, "a=two words", "$kernelopts"}
+    assert set(usual) == {*expected, "a=two words", "$kernelopts", "$trident_trial"}
     assert len(usual) == len(set(usual))
-    assert usual[-1] == "$kernelopts"
+    assert usual[-2:] == ["$kernelopts", "$trident_trial"]
     assert recovery[0] == root or root in recovery
     assert "console=ttyS0" not in recovery
     assert found.config.startswith("set timeout=0\nmenuentry 'Linux' {\n    search")
@@ -186,8 +188,42 @@ def test_the_stub_of_a_slot(tmp_path: Path) -> None:
     (tmp_path / "EFI/azlb").mkdir(parents=True)
     stub = tmp_path / "EFI/azlb/GRUB.CFG"
     stub.write_text("search --fs-uuid --set=root 1234-ABCD\n")
-    settle_stub(tmp_path, "AZLB", UUID)
-    assert stub.read_text() == f"search --fs-uuid --set=root {UUID}\n"
+    settled = f"search --fs-uuid --set=root {UUID}\n"
+    settle_stub(tmp_path, "AZLB", UUID, on_trial=False)
+    assert stub.read_text() == settled
+    settle_stub(tmp_path, "AZLB", UUID, on_trial=True)
+    assert stub.read_text() == trial.on_trial(settled)
+    end_trial(tmp_path, "AZLB")
+    assert stub.read_text() == settled
     assert list(stub.parent.iterdir()) == [stub]
     with pytest.raises(ServicingError, match=r"no EFI/AZLA/grub\.cfg"):
-        settle_stub(tmp_path, "AZLA", UUID)
+        settle_stub(tmp_path, "AZLA", UUID, on_trial=True)
+
+
+def test_a_trial_leads_to_a_restart() -> None:
+    """grub passes the arguments on, and starts again itself where it finds nothing to start."""
+    stub = "search --fs-uuid --set=root 1234-ABCD\nconfigfile ($root)/boot/grub2/grub.cfg"
+    found = trial.on_trial(stub)
+    assert found.splitlines()[1:3] == [
+        'set trident_trial="trident.trial panic=10 rd.shell=0 rd.emergency=reboot"',
+        "export trident_trial",
+    ]
+    assert found.endswith("\nsleep 5\nreboot\n")
+    assert trial.on_trial(found) == found
+    assert trial.off_trial(found) == f"{stub}\n"
+    assert trial.off_trial(stub) == stub
+
+
+def test_a_kernel_that_is_missing_on_trial() -> None:
+    found = configured(GrubTexts(CONFIG, DEFAULT), TARGET).config
+    usual, recovery = [line for line in found.splitlines() if line.strip().startswith("linux")]
+    assert usual.endswith(" $trident_trial") and "$trident_trial" not in recovery
+    assert found.splitlines()[found.splitlines().index(usual) + 1] == trial.GUARD
+    assert configured(GrubTexts(found, DEFAULT), TARGET).config.count(trial.GUARD) == 1
+
+
+@pytest.mark.skipif(shutil.which("grub-script-check") is None, reason="grub-script-check is not installed")
+def test_grub_understands_what_is_written() -> None:
+    found = configured(GrubTexts(CONFIG, DEFAULT), TARGET).config
+    for text in (found, trial.on_trial("configfile /grub.cfg\n")):
+        subprocess.run(["grub-script-check"], input=text, text=True, check=True)

@@ -8,7 +8,7 @@ import pytest
 
 from twinroot.builder.request import CustomizeRequest, Options, resolve_request
 from twinroot.config.image.not_built import NOT_BUILT
-from twinroot.config.load import load_image_config
+from twinroot.config.load import load_image_config, read_image_config
 from twinroot.errors import ConfigError, InputError
 from twinroot.registry.source import RegistryImage
 
@@ -73,6 +73,30 @@ def test_the_command_lines_format_counts_for_removing_the_package_manager(tmp_pa
 def test_missing_resources_are_found_before_any_work(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"os\.additionalDirs\[0\]\.source: there is no such directory"):
         resolve(tmp_path, "os: {additionalDirs: [{source: absent, destination: /a}]}")
+
+
+def test_mistakes_and_what_stands_in_the_way_of_the_run_are_told_together(tmp_path: Path) -> None:
+    text = (
+        "previewFeatures: [uki, output-artifacts, remove-package-manager]\n"
+        "os:\n"
+        "  hostnam: x\n"
+        "  uki: {mode: create}\n"
+        "  additionalFiles: [{source: absent, destination: /a}]\n"
+        "  packages: {removePackageManager: true}\n"
+        "output: {image: {format: cosi}}\n"
+        "scripts: {postCustomization: [{path: absent.sh}]}\n"
+    )
+    (tmp_path / "c.yaml").write_text(text)
+    options = Options(tmp_path, image_file=tmp_path / "base.raw", output_file=tmp_path / "o", output_format="cosi")
+    with pytest.raises(ConfigError) as caught:
+        resolve_request(read_image_config(tmp_path / "c.yaml"), options)
+    assert [(problem.line, problem.key) for problem in caught.value.problems] == [
+        (3, "os.hostnam"),
+        (4, "os.uki"),
+        (5, "os.additionalFiles[0].source"),
+        (6, "os.packages.removePackageManager"),
+        (8, "scripts.postCustomization[0].path"),
+    ]
 
 
 @pytest.mark.parametrize(

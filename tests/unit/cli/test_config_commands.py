@@ -89,6 +89,24 @@ def test_flags_of_validate_config(place: Path, words: list[str], code: int, says
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["validate-config", "--validate-resources=files"],
+        ["customize", "--build-dir=b", "--image-file=i.raw", "--output-image-file=o", "--output-image-format=raw"],
+    ],
+)
+def test_missing_files_are_told_with_the_mistakes(place: Path, command: list[str]) -> None:
+    (place / "both.yaml").write_text("os:\n  additionalFiles: [{source: absent, destination: /a}]\n  hostnam: a\n")
+    result = run("imagecustomizer", "--log-format=json", *command, "--config-file=both.yaml", directory=place)
+    records = [json.loads(line) for line in result.stderr.splitlines()]
+    assert [record["problem"]["key"] for record in records if "problem" in record] == [
+        "os.additionalFiles[0].source",
+        "os.hostnam",
+    ]
+    assert result.returncode == 1
+
+
 def test_check_of_several_files(place: Path) -> None:
     (place / "inject.yaml").write_text("previewFeatures: [inject-files]\ninjectFiles: []\n")
     result = run("main", "config", "check", "good.yaml", "inject.yaml", directory=place)

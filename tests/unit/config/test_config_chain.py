@@ -225,6 +225,7 @@ def test_the_mistakes_of_all_files_are_reported_together(problems_of: ProblemsOf
     }
     assert [problem.split(": ")[:2] for problem in problems_of(files)] == [
         ["a.yaml:3:16", "os.hostname"],
+        ["b.yaml:3:1", "storage"],
         ["b.yaml:3:21", "storage.bootType"],
         ["c.yaml:1:21", "storage.bootType"],
         ["l.yaml:1:11", "packages"],  # once, although three keys name the file
@@ -249,6 +250,15 @@ VERITY = "previewFeatures: [reinitialize-verity]\nstorage: {reinitializeVerity: 
             "os: {hostnames: a}",
             [
                 "b.yaml:1:6: os.hostnames: unknown key 'hostnames' (did you mean 'hostname'?)",
+                f"top.yaml:4:1: storage: {STORAGE}",
+            ],
+        ),
+        (
+            VERITY,
+            "storage: {bootTyp: efi}",
+            [
+                f"b.yaml:1:1: storage: {STORAGE}",
+                "b.yaml:1:11: storage.bootTyp: unknown key 'bootTyp' (did you mean 'bootType'?)",
                 f"top.yaml:4:1: storage: {STORAGE}",
             ],
         ),

@@ -327,3 +327,36 @@ def test_what_no_file_breaks_by_itself(
         chain(*files)
     found = {(Path(p.file).resolve(), p.key, p.message) for p in caught.value.problems}
     assert found == {(tmp_path / f"{n}/config.yaml", key, message + TOGETHER) for n, key, message in expected}
+
+
+BAD_NAME = nested("os.hostname", "a_b")
+HOSTNAME = ("os.hostname", "'a_b' is not a host name")
+UKI_MODE = ("os.uki.mode", "'keep' is not allowed here: use create, passthrough or modify")
+NOT_WITH_UKI = "this is not possible with uki mode passthrough"
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ([WITH_OVERLAY, BAD_NAME, KEPT], [("os.overlays", f"{NOT_WITH_UKI}{TOGETHER}"), HOSTNAME]),
+        ([nested("os", KEPT["os"] | WITH_OVERLAY["os"]), BAD_NAME], [("os.overlays", NOT_WITH_UKI), HOSTNAME]),
+        ([WITH_OVERLAY, nested("os.uki.mode", "keep"), BAD_NAME], [UKI_MODE, HOSTNAME]),
+        ([WITH_OVERLAY, nested("os.uki.mode", "keep"), KEPT], [("os.overlays", f"{NOT_WITH_UKI}{TOGETHER}"), UKI_MODE]),
+        (
+            [nested("os.modules", [{"name": "a"}]), nested("os.modules", [{"name": "b"}] * 2)],
+            [("os.modules[1].name", "the module 'b' is already described in modules[0]")],
+        ),
+    ],
+)
+def test_rules_of_the_chain_are_told_beside_mistakes_of_its_files(
+    chain: Chain, files: list[dict[str, Any]], expected: list[tuple[str, str]]
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        chain(*files)
+    assert sorted((problem.key, problem.message) for problem in caught.value.problems) == sorted(expected)
+
+
+def test_of_a_chain_with_a_file_that_cannot_be_read_only_its_files_are_judged(chain: Chain, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        chain(KEPT, {"baseConfigs": [{"path": "../0/config.yaml"}, {"path": "absent.yaml"}]} | WITH_OVERLAY)
+    assert [problem.key for problem in caught.value.problems] == ["baseConfigs[1].path"]

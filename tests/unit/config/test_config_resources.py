@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from twinroot.config.load import load_image_config
+from twinroot.config.load import load_image_config, read_image_config
 from twinroot.config.resources import resource_problems
+from twinroot.errors import ConfigError
 
 WHOLE = """\
 previewFeatures: [output-artifacts, output-selinux-policy]
@@ -113,3 +114,74 @@ def test_a_script_stays_below_its_directory_also_through_links(whole: Path) -> N
         "scripts.finalizeCustomization[0].path",
         "scripts.postCustomization[0].path",
     ]
+
+
+def test_mistakes_and_what_is_missing_are_told_together_in_the_order_of_their_places(whole: Path) -> None:
+    (whole.parent / "sub").mkdir()
+    (whole.parent / "sub/base.yaml").write_text(
+        """\
+os:
+  hostname: a_b
+  additionalDirs: [{source: absent, destination: /d}]
+  packages: {removeLists: [absent]}
+"""
+    )
+    whole.write_text(
+        """\
+baseConfigs: [{pth: x}, {path: sub/base.yaml}]
+previewFeatures: [base-configs]
+input: {image: {path: absent}}
+os:
+  hostnam: x
+  packages:
+    instal: [vim]
+    installLists: [absent]
+  additionalFiles:
+    - {souce: absent, destination: /a}
+    - {source: absent}
+  users: [{name: u, uid: x, password: {type: hashed-file, value: absent}}]
+  modules: [{name: a}, {name: a}]
+scripts:
+  postCustomization: [{path: absent, argumnts: []}, {path: ../absent}]
+output: {image: {path: d, format: pxe-dri}}
+"""
+    )
+    read = read_image_config(whole)
+    with pytest.raises(ConfigError) as caught:
+        read.loaded(resource_problems(read, input_and_output=True))
+    found = [(Path(problem.file).name, problem.line, problem.key) for problem in caught.value.problems]
+    assert found == [
+        ("c.yaml", 1, "baseConfigs[0].pth"),
+        ("c.yaml", 3, "input.image.path"),
+        ("c.yaml", 5, "os.hostnam"),
+        ("c.yaml", 7, "os.packages.instal"),
+        ("c.yaml", 8, "os.packages.installLists[0]"),
+        ("c.yaml", 10, "os.additionalFiles[0].souce"),
+        ("c.yaml", 11, "os.additionalFiles[1].destination"),
+        ("c.yaml", 11, "os.additionalFiles[1].source"),
+        ("c.yaml", 12, "os.users[0].uid"),
+        ("c.yaml", 12, "os.users[0].password.value"),
+        ("c.yaml", 13, "os.modules[1].name"),
+        ("c.yaml", 15, "scripts.postCustomization[0].path"),
+        ("c.yaml", 15, "scripts.postCustomization[0].argumnts"),
+        ("c.yaml", 15, "scripts.postCustomization[1].path"),
+        ("c.yaml", 16, "output.image.format"),
+        ("base.yaml", 2, "os.hostname"),
+        ("base.yaml", 3, "os.additionalDirs[0].source"),
+        ("base.yaml", 4, "os.packages.removeLists[0]"),
+    ]
+
+
+@pytest.mark.parametrize("path", ["[a]", "{a: b}", "", "''"])
+def test_what_is_no_path_is_not_looked_for(whole: Path, path: str) -> None:
+    whole.write_text(f"os: {{additionalDirs: [{{source: {path}, destination: /d}}]}}")
+    read = read_image_config(whole)
+    assert [problem.key for problem in read.problems] == ["os.additionalDirs[0].source"]
+    assert resource_problems(read, input_and_output=True) == []
+
+
+def test_no_password_is_shown_with_what_is_missing_on_its_line(whole: Path) -> None:
+    user = "{name: u, sshPublicKeyPaths: [absent], password: {type: plain-text, value: S3cret}}"
+    whole.write_text(f"os: {{users: [{user}]}}")
+    (found,) = resource_problems(read_image_config(whole), input_and_output=True)
+    assert (found.key, found.text) == ("os.users[0].sshPublicKeyPaths[0]", None)

@@ -101,6 +101,11 @@ def found(text: str) -> list[tuple[str, str]]:
         ("named: [a]", [("named", "expected a mapping (lines of 'key: value'), found a list")]),
         ("lists: {entries: }", []),
         ("lists: {}", [("lists.entries", "this key is required and missing")]),
+        ("strict: {neded: 3}", [("strict.neded", "unknown key 'neded'")]),
+        ("strict: {neded: 3, Needed: 4}", [("strict.Needed", "unknown key 'Needed'"), ("strict.neded",
+            "unknown key 'neded'")]),
+        ("strict: {othr: 3}", [("strict.needed", "this key is required and missing"), ("strict.othr",
+            "unknown key 'othr'")]),
     ],
 )  # fmt: skip
 def test_what_is_wrong_below_maps(text: str, expected: list[tuple[str, str]]) -> None:

@@ -7,6 +7,7 @@ the slot out of the firmware's order first (`boot_entries.disarm`), so that noth
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,9 +17,11 @@ from twinroot.agent.boot.ukis import ADDONS, DIRECTORY, STAGED, final_name, newe
 from twinroot.agent.errors import ServicingError
 from twinroot.agent.host_status import AbVolume
 from twinroot.errors import HostError
+from twinroot.units import KIB, round_up
 
 log = logging.getLogger(__name__)
 
+_CLUSTER = 32 * KIB  # bytes; FAT of the largest disks has clusters of that size
 _NEW_SLOT = "EFI/AZL.new"
 _TYPE_ONE = "loader/entries.srel"
 
@@ -61,6 +64,26 @@ def remove_slot(esp: Path, label: str, kernels: Sequence[str]) -> None:
     """Take away the directory of a slot, and its kernels; no variable may name them then (`ukis.release`)."""
     _remove_kernels(esp, kernels)
     fat_files.remove(esp, f"EFI/{label}")
+
+
+def room(esp: Path) -> int:
+    """Bytes that are free on the ESP."""
+    found = os.statvfs(esp)
+    return found.f_bavail * found.f_frsize
+
+
+def size_of(image: Path, files: Sequence[str]) -> int:
+    """Bytes that files of an image take on an ESP, each in whole clusters, with the directories that hold them."""
+    sizes = [(image / fat_files.locate(image, file)).stat().st_size for file in files]
+    return sum(round_up(size, _CLUSTER) for size in sizes) + 2 * _CLUSTER
+
+
+def kernel_size(image: Path) -> int:
+    """Bytes that the unified kernel of an image takes, with its addons."""
+    source = fat_files.locate(image, DIRECTORY)
+    kernel = only_uki(fat_files.names(image, source))
+    addons = fat_files.locate(image, f"{source}/{kernel}{ADDONS}")
+    return size_of(image, [f"{source}/{kernel}", *(f"{addons}/{name}" for name in fat_files.names(image, addons))])
 
 
 def stale_kernels(esp: Path, target: AbVolume, active: AbVolume | None, install_index: int) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from twinroot.agent.boot import trial
 from twinroot.agent.errors import ServicingError
 from twinroot.boot import command_line, entry_file, grub_script
 
@@ -115,6 +116,7 @@ def configured(texts: GrubTexts, target: KernelTarget) -> GrubTexts:
     default = command_line.replace_in_default_grub(texts.default, names, wanted)
     default = _with_device(command_line.append_to_default_grub(default, target.extra), target.device)
     config = grub_script.append_arguments(grub_script.replace_arguments(texts.config, names, wanted), extra)
+    config = grub_script.append_script(config, f"${trial.VARIABLE}", trial.GUARD)
     entries = {}
     if grub_script.uses_entry_files(texts.config):
         config = grub_script.edit_default_options(config, line)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from twinroot.agent.boot import fat_files
+from twinroot.agent.boot import fat_files, trial
 from twinroot.agent.boot.grub_plan import (
     NETPLAN_SNIPPET,
     GrubTexts,
@@ -40,18 +40,33 @@ def configure_grub(root: Path, target: KernelTarget) -> None:
         place_file(root, NETPLAN_SNIPPET, netplan_snippet())
 
 
-def settle_stub(esp: Path, label: str, boot_uuid: str) -> None:
-    """Have grub of a slot look for the file system that holds /boot of that slot."""
-    path = fat_files.locate(esp, f"EFI/{label}/grub.cfg")
-    before = read_text(esp, path)
+def settle_stub(esp: Path, label: str, boot_uuid: str, *, on_trial: bool) -> None:
+    """Have grub of a slot look for the file system that holds /boot of that slot; its first start may be a trial."""
+    before = _stub(esp, label)
     if before is None:
         raise ServicingError("update-grub-configs", f"the ESP has no EFI/{label}/grub.cfg")
     after = with_boot_file_system(before, boot_uuid)
-    if after != before:
-        directory, _, name = path.rpartition("/")
-        place = resolve_inside(esp, directory)
-        fat_files.write_beside(place, name, after.encode("utf-8", "surrogateescape"))
-        fat_files.rename_new(place, name)
+    _replace_stub(esp, label, before, trial.on_trial(after) if on_trial else after)
+
+
+def end_trial(esp: Path, label: str) -> None:
+    """The system of a slot has proved well; nothing happens where its start was no trial."""
+    before = _stub(esp, label)
+    if before is not None:
+        _replace_stub(esp, label, before, trial.off_trial(before))
+
+
+def _stub(esp: Path, label: str) -> str | None:
+    return read_text(esp, fat_files.locate(esp, f"EFI/{label}/grub.cfg"))
+
+
+def _replace_stub(esp: Path, label: str, before: str, after: str) -> None:
+    if after == before:
+        return
+    directory, _, name = fat_files.locate(esp, f"EFI/{label}/grub.cfg").rpartition("/")
+    place = resolve_inside(esp, directory)
+    fat_files.write_beside(place, name, after.encode("utf-8", "surrogateescape"))
+    fat_files.rename_new(place, name)
 
 
 def _entries(root: Path) -> dict[str, str]:

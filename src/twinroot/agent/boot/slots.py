@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +15,14 @@ from pathlib import Path
 from twinroot.agent.boot import boot_entries, esp, fat_files, ukis
 from twinroot.agent.boot.boot_entries import label_of, loader_of, read_boot_variables
 from twinroot.agent.boot.efi_variables import EfiVariables
-from twinroot.agent.boot.esp_plan import FallbackMode, Moment, boot_files, efi_architecture, fallback_slot
+from twinroot.agent.boot.esp_plan import FALLBACK, FallbackMode, Moment, boot_files, efi_architecture, fallback_slot
+from twinroot.agent.boot.grub_target import end_trial
 from twinroot.agent.host_status import AbVolume
+from twinroot.errors import NoSpaceError
 from twinroot.formats.efi_boot import HardDrive
+from twinroot.units import exact
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -46,8 +52,26 @@ def withdraw(side: BootSide, target: AbVolume, active: AbVolume | None) -> None:
     stale = esp.stale_kernels(side.esp, target, active, side.install_index) if side.uki else ()
     if side.uki:
         side.variables.carry_out(ukis.release(side.variables.read(ukis.ONE_SHOT), stale))
-    _fall_back(side, Moment.STAGE, active, target)
+    # What the fallback starts does not need the slot's files, and a small ESP needs their room.
     esp.remove_slot(side.esp, side.label(target), stale)
+    _fall_back(side, Moment.STAGE, active, target)
+
+
+def check_room(side: BootSide, image: Path, *, any_grub: bool = False) -> None:
+    """Whether `place` will find what it needs in the image and room on the ESP; NoSpaceError or ServicingError if not.
+
+    What builders put beside grub for us makes room: nothing starts it under that name.
+    """
+    files = boot_files(fat_files.all_files(image), side.architecture, uki=side.uki, any_grub=any_grub)
+    needed = esp.size_of(image, [file.source for file in files])
+    if side.uki:
+        needed += esp.kernel_size(image)
+    if esp.room(side.esp) < needed:
+        fat_files.remove(side.esp, f"{FALLBACK}/grub{efi_architecture(side.architecture)}-noprefix.efi")
+    free = esp.room(side.esp)
+    if free < needed:
+        message = f"the ESP has {exact(free)} left, but the boot files of the new system need {exact(needed)}"
+        raise NoSpaceError(message, hint="remove files from it that nobody needs, or make the partition larger")
 
 
 def place(side: BootSide, image: Path, target: AbVolume, active: AbVolume | None, *, any_grub: bool = False) -> None:
@@ -97,7 +121,12 @@ def commit(side: BootSide, volume: AbVolume, *, reorder: bool) -> None:
         side.variables.carry_out(boot_entries.promote_current(read_boot_variables(side.variables)))
     if side.uki:
         side.variables.carry_out(ukis.promote(side.variables.read(ukis.SELECTED)))
-    _fall_back(side, Moment.COMMIT, volume, volume)
+    end_trial(side.esp, side.label(volume))
+    try:
+        _fall_back(side, Moment.COMMIT, volume, volume)
+    except NoSpaceError as error:
+        # It starts the system before this one still, which is whole, until the next update sees to it first.
+        log.warning("What the firmware falls back to stays as it was: %s", error)
 
 
 def _start_next(side: BootSide, target: AbVolume, partitions: Sequence[HardDrive], *, lasting: bool) -> None:

@@ -9,6 +9,7 @@ import logging
 from datetime import UTC, datetime
 
 from twinroot.agent.boot import slots
+from twinroot.agent.boot.trial import is_trial
 from twinroot.agent.errors import ServicingError
 from twinroot.agent.health.checks import run_checks, write_log
 from twinroot.agent.health.verdict import Failure, at_commit, checked_servicing, health_error
@@ -17,11 +18,14 @@ from twinroot.agent.servicing import boot
 from twinroot.agent.servicing.agent import Agent, Outcome, Result
 from twinroot.agent.servicing.job import root_path
 from twinroot.agent.servicing.ledger import Ledger
-from twinroot.agent.servicing.machine import RootDevice, root_device
+from twinroot.agent.servicing.machine import RootDevice, kernel_command_line, root_device
 from twinroot.agent.states import COMMITTABLE, TRANSITIONS, State, Trigger
 from twinroot.agent.storage.devices import Devices
 
 log = logging.getLogger(__name__)
+
+TRIAL_OVER = boot.RUN / "trial-over"
+"""Tells `trident-trial.service` that the system that runs is to stay."""
 
 _MESSAGES = {
     "ab-update-reboot-check": "the machine started its old system instead of the one that it was updated to",
@@ -37,6 +41,7 @@ def commit(agent: Agent, ledger: Ledger) -> Result:
     state = ledger.status.servicing_state
     if state not in COMMITTABLE:
         log.info("No servicing is in progress: there is nothing to commit")
+        _end_trial()
         return Result(Outcome.DONE)
     started = _is_expected(ledger.status, root_device())
     failures = _check(ledger.status) if started else ()
@@ -50,7 +55,15 @@ def commit(agent: Agent, ledger: Ledger) -> Result:
     transition = ledger.move(trigger, error=error.record() if error else None)
     if error is None:
         log.info("The system that runs is committed")
+        _end_trial()
     return Result(Outcome.REBOOT if transition.reboot else Outcome.DONE, error)
+
+
+def _end_trial() -> None:
+    """What restarts a system on trial lets this one be (`agent/boot/trial.py`)."""
+    if is_trial(kernel_command_line()):
+        boot.RUN.mkdir(parents=True, exist_ok=True)
+        TRIAL_OVER.touch()
 
 
 def expected_volume(status: HostStatus) -> AbVolume:

@@ -81,7 +81,7 @@ def _configure_boot(job: Job, root: Path, mode: selinux.Mode | None) -> None:
     configure_grub(root, target)
     assert job.esp.mount_point is not None
     esp = root / job.esp.mount_point.target.lstrip("/")
-    settle_stub(esp, label_of(job.target, job.install_index), job.boot_filesystem.fs_uuid)
+    settle_stub(esp, label_of(job.target, job.install_index), job.boot_filesystem.fs_uuid, on_trial=not job.installs)
 
 
 def _write_settings(job: Job, root: Path) -> None:

@@ -77,34 +77,44 @@ def write_system(job: Job, materials: Materials, begin: Callable[[], None]) -> N
     """
     deployment = plan_deployment(job.devices, job.image, job.kind)
     check_tools(job, deployment)
-    begin()
-    if not job.installs:
-        withdraw(job)
-    _write_images(job, deployment)
-    mounts = plan_mounts(job.devices, job.image)
-    with mounted_root(mounts, place_for_new_root()) as root:
-        with boot.esp_content(job.cosi, root / "tmp") as content:
+    boot.RUN.mkdir(parents=True, exist_ok=True)
+    with boot.esp_content(job.cosi, boot.RUN) as content:
+        begin()
+        if not job.installs:
+            withdraw(job, content)
+        _write_images(job, deployment)
+        mounts = plan_mounts(job.devices, job.image)
+        with mounted_root(mounts, place_for_new_root()) as root:
             side = _side(job, esp_below(job, root))
-            any_grub = is_set(job.config.internal_params, "disableGrubNoprefixCheck")
-            slots.place(side, content, job.target, job.active, any_grub=any_grub)
-        for loaded in materials.post_provision:
-            try:
-                run_on_host(loaded, environment_of(loaded.script, job.kind, str(root)))
-            except (CommandError, MissingToolError) as error:
-                raise failure("run-post-provision-script", loaded, error) from error
-        configure(job, root, mounts, materials)
+            slots.place(side, content, job.target, job.active, any_grub=_any_grub(job))
+            _run_post_provision(job, materials, root)
+            configure(job, root, mounts, materials)
 
 
-def withdraw(job: Job) -> None:
-    """Nothing starts the half that is written any more, whatever happens to it."""
+def withdraw(job: Job, content: Path) -> None:
+    """Nothing starts the half that is written any more; the files of the image's ESP, at `content`, will have room."""
     with boot.mounted_esp(boot.esp_device(job.devices, job.config)) as esp:
-        slots.withdraw(_side(job, esp), job.target, job.active)
+        side = _side(job, esp)
+        slots.withdraw(side, job.target, job.active)
+        slots.check_room(side, content, any_grub=_any_grub(job))
 
 
 def esp_below(job: Job, root: Path) -> Path:
     """Where the ESP is mounted below the new root."""
     assert job.esp.mount_point is not None
     return root / job.esp.mount_point.target.lstrip("/")
+
+
+def _run_post_provision(job: Job, materials: Materials, root: Path) -> None:
+    for loaded in materials.post_provision:
+        try:
+            run_on_host(loaded, environment_of(loaded.script, job.kind, str(root)))
+        except (CommandError, MissingToolError) as error:
+            raise failure("run-post-provision-script", loaded, error) from error
+
+
+def _any_grub(job: Job) -> bool:
+    return is_set(job.config.internal_params, "disableGrubNoprefixCheck")
 
 
 def _side(job: Job, esp: Path) -> slots.BootSide:

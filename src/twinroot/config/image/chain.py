@@ -8,26 +8,37 @@ from __future__ import annotations
 
 import os.path
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from twinroot.config.decode import MAX_PROBLEMS
-from twinroot.config.document import Document
+from twinroot.config.document import Document, Mapping, plain
 from twinroot.config.image.file import ConfigFile, problems_of_other_file, read_file
-from twinroot.config.image.storage import Storage
+from twinroot.config.image.host_paths import Kind
 from twinroot.config.problems import KeyPath
 from twinroot.errors import ConfigError, Problem
 
 MAX_DEPTH = 128  # files; reading goes two frames deeper with each
 
 
-def read_chain(path: Path) -> tuple[ConfigFile, ...]:
-    """The files, bases first and the named one last; one ConfigError with every problem of all of them."""
+@dataclass(frozen=True)
+class Chain:
+    """The files, bases first and the named one last, and every problem of all of them.
+
+    It is not `complete` when a base could not be read: nobody knows what that would have said.
+    """
+
+    files: tuple[ConfigFile, ...]
+    problems: tuple[Problem, ...]
+    complete: bool
+
+
+def read_chain(path: Path) -> Chain:
+    """Read a file and all it builds upon; ConfigError when the file itself cannot be read."""
     reader = _Reader()
     reader.read(path, ())
     problems = dict.fromkeys([*reader.problems, *_storage_problems(reader.files)])  # a list may be named twice
-    if problems:
-        raise ConfigError(tuple(problems))
-    return tuple(reader.files)
+    return Chain(tuple(reader.files), tuple(problems), reader.complete)
 
 
 class _Reader:
@@ -36,6 +47,7 @@ class _Reader:
     def __init__(self) -> None:
         self.files: list[ConfigFile] = []
         self.problems: list[Problem] = []
+        self.complete = True
         self._seen: set[Path] = set()
 
     def read(self, path: Path, way: tuple[Path, ...]) -> None:
@@ -44,9 +56,9 @@ class _Reader:
         self._seen.add(real)
         file, problems = read_file(path)
         self.problems += problems
-        for index, base in enumerate(file.config.base_configs or ()):
-            key: KeyPath = ("baseConfigs", index, "path")
-            self._read_base(file.document, key, path.parent / base.path, (*way, real))
+        for found in file.paths:
+            if found.kind is Kind.CONFIG:
+                self._read_base(file.document, found.key, file.resolve(found.path), (*way, real))
         self.files.append(file)
 
     def _read_base(self, document: Document, key: KeyPath, path: Path, way: tuple[Path, ...]) -> None:
@@ -61,7 +73,8 @@ class _Reader:
             try:
                 self.read(path, way)
             except ConfigError as error:
-                self.problems += problems_of_other_file(document, key, "base configuration", error)
+                self.complete = False
+                self.problems += problems_of_other_file(document, key, Kind.CONFIG.value, error)
 
 
 def _real_path(path: Path) -> Path:
@@ -80,7 +93,7 @@ def _show_way(files: Sequence[Path]) -> str:
 
 def _storage_problems(files: list[ConfigFile]) -> list[Problem]:
     """One file at most describes the storage: layouts are not merged."""
-    holders = [file for file in files if file.config.storage != Storage()]
+    holders = [file for file in files if _has_storage(file)]
     return [
         file.document.problem_with_key(
             ("storage",),
@@ -89,3 +102,9 @@ def _storage_problems(files: list[ConfigFile]) -> list[Problem]:
         )
         for file in holders[1:]
     ]
+
+
+def _has_storage(file: ConfigFile) -> bool:
+    """Whether the section says anything, right or wrong. Empty values say nothing."""
+    node, depth = file.document.find(("storage",))
+    return depth == 1 and isinstance(node, Mapping) and any(plain(value) for value in node.values.values())

@@ -2,45 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from twinroot.config.checks import check
+from twinroot.config.checks import at_place, check
 from twinroot.config.decode import MAX_PROBLEMS, decode
 from twinroot.config.document import Document
 from twinroot.config.image.config import ImageConfig
+from twinroot.config.image.host_paths import HostPath, Kind, host_paths
 from twinroot.config.image.packages import PackageChanges, PackageList, Packages
 from twinroot.config.image.rules import IMAGE_RULES
 from twinroot.config.image.users import PasswordType
-from twinroot.config.problems import KeyPath
+from twinroot.config.problems import Finding, KeyPath
 from twinroot.config.secrets import secrets_in, without_secrets
 from twinroot.config.yaml import read_document
 from twinroot.errors import ConfigError, InputError, Problem
 
-_PACKAGES: KeyPath = ("os", "packages")
-_LISTS = {"installLists": "install_lists", "removeLists": "remove_lists", "updateLists": "update_lists"}
-
 
 @dataclass(frozen=True)
 class ConfigFile:
-    """One file. `packages` has the list files merged in. `config` is what is right where there are problems."""
+    """One file. `packages` has the list files merged in. `config` is what is right where there are problems.
+
+    `paths` are those on the build host that it names, whatever is wrong around them.
+    """
 
     path: Path
     document: Document
     config: ImageConfig
     packages: PackageChanges
+    paths: tuple[HostPath, ...]
 
     def resolve(self, path: str) -> Path:
         """A path of the file: absolute paths as they are, others relative to its directory (spec section 7)."""
         return self.path.parent / path
 
+    def placed(self, findings: Iterable[Finding]) -> list[Problem]:
+        """Findings in the file as problems with their places; no password is shown with them."""
+        return place_findings(self.document, findings)
+
     def refusal(self, key: KeyPath, message: str, hint: str | None = None) -> ConfigError:
-        """What is wrong with the value at `key`, found out while it is carried out; no password is shown with it."""
-        problem = self.document.problem(key, message, hint)
-        return ConfigError([without_secrets(problem, secrets_in(self.document))])
+        """What is wrong with the value at `key`, found out while it is carried out."""
+        return ConfigError(self.placed([Finding(key, message, hint)]))
 
     @contextmanager
     def blaming(self, key: KeyPath) -> Iterator[None]:
@@ -54,32 +59,35 @@ class ConfigFile:
 
 
 def read_file(path: Path) -> tuple[ConfigFile, list[Problem]]:
-    """Read a file; ConfigError when it cannot be read or is not YAML, all other problems are returned."""
+    """Read a file; ConfigError when it cannot be read or is not YAML, all other problems are returned.
+
+    Package lists are read whatever is wrong in the file itself.
+    """
     document = read_document(path)
     decoded = decode(document, ImageConfig)
-    problems = [*decoded.problems, *check(document, decoded, IMAGE_RULES)]
-    if problems:
-        secrets = secrets_in(document, get_args(PasswordType))
-        problems = [without_secrets(problem, secrets) for problem in problems]
+    problems = hide_passwords(document, [*decoded.problems, *check(document, decoded, IMAGE_RULES)])
     config = decoded.model or ImageConfig()
-    lists, list_problems = _read_lists(path, document, config.os.packages if config.os else Packages())
-    return ConfigFile(path, document, config, _changes(config, lists)), [*problems, *list_problems]
+    paths = tuple(host_paths(document, decoded.broken))
+    lists, list_problems = _read_lists(path.parent, document, paths)
+    return ConfigFile(path, document, config, _changes(config, lists), paths), [*problems, *list_problems]
 
 
-def _read_lists(path: Path, document: Document, packages: Packages) -> tuple[dict[str, tuple[str, ...]], list[Problem]]:
+def _read_lists(
+    directory: Path, document: Document, paths: Iterable[HostPath]
+) -> tuple[dict[str, tuple[str, ...]], list[Problem]]:
     """The packages of all list files, by the key that names the files, and the problems."""
     lists: dict[str, tuple[str, ...]] = {}
     problems: list[Problem] = []
-    for key, attribute in _LISTS.items():
-        names: list[str] = []
-        for index, file in enumerate(getattr(packages, attribute)):
-            if len(problems) >= MAX_PROBLEMS:
-                break
-            try:
-                names += _read_list(path.parent / file)
-            except ConfigError as error:
-                problems += problems_of_other_file(document, (*_PACKAGES, key, index), "package list", error)
-        lists[key] = tuple(names)
+    for found in paths:
+        if found.kind is not Kind.LIST:
+            continue
+        if len(problems) >= MAX_PROBLEMS:
+            break
+        key = str(found.key[2])  # os.packages.installLists[0]
+        try:
+            lists[key] = lists.get(key, ()) + _read_list(directory / found.path)
+        except ConfigError as error:
+            problems += problems_of_other_file(document, found.key, found.kind.value, error)
     return lists, problems
 
 
@@ -89,6 +97,18 @@ def _read_list(path: Path) -> tuple[str, ...]:
     if decoded.problems or decoded.model is None:
         raise ConfigError(decoded.problems)
     return decoded.model.packages
+
+
+def hide_passwords(document: Document, problems: Iterable[Problem]) -> list[Problem]:
+    """The problems of a document, with no password of it shown."""
+    found = list(problems)
+    secrets = secrets_in(document, get_args(PasswordType)) if found else frozenset()
+    return [without_secrets(problem, secrets) for problem in found]
+
+
+def place_findings(document: Document, findings: Iterable[Finding]) -> list[Problem]:
+    """Findings in a document as problems with their places, with no password of it shown."""
+    return hide_passwords(document, [at_place(document, finding) for finding in findings])
 
 
 def problems_of_other_file(document: Document, key: KeyPath, kind: str, error: ConfigError) -> Iterator[Problem]:
@@ -104,8 +124,8 @@ def _changes(config: ImageConfig, lists: dict[str, tuple[str, ...]]) -> PackageC
     packages = config.os.packages if config.os else Packages()
     return PackageChanges(
         update_existing=packages.update_existing_packages,
-        install=lists["installLists"] + packages.install,
-        remove=lists["removeLists"] + packages.remove,
-        update=lists["updateLists"] + packages.update,
+        install=lists.get("installLists", ()) + packages.install,
+        remove=lists.get("removeLists", ()) + packages.remove,
+        update=lists.get("updateLists", ()) + packages.update,
         snapshot_time=packages.snapshot_time,
     )

@@ -1,12 +1,15 @@
-"""Which keys hold paths on the build host, and what for (image-config spec, sections 6.1 and 7). Pure."""
+"""Which keys hold paths on the build host, and what for (image-config spec, sections 6.1 and 7). Pure.
+
+They are taken from the document, not from its model, so that a mistake elsewhere hides none of them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from twinroot.config.image.config import ImageConfig
+from twinroot.config.document import Document, Scalar
 from twinroot.config.problems import KeyPath
 from twinroot.config.uses import Pattern
 
@@ -17,17 +20,21 @@ class Kind(Enum):
     FILE = "file"
     DIRECTORY = "directory"
     LIST = "package list"
+    CONFIG = "base configuration"
     OUTPUT_FILE = "output file"
     OUTPUT_DIRECTORY = "output directory"
 
 
+_PASSWORD = Pattern("os.users[].password.value")  # a path if the type of the password says so
 _PATHS: tuple[tuple[Kind, Pattern], ...] = (
+    (Kind.CONFIG, Pattern("baseConfigs[].path")),
     (Kind.FILE, Pattern("input.image.path")),
     (Kind.FILE, Pattern("iso.additionalFiles[].source")),
     (Kind.FILE, Pattern("pxe.additionalFiles[].source")),
     (Kind.FILE, Pattern("os.additionalFiles[].source")),
     (Kind.DIRECTORY, Pattern("os.additionalDirs[].source")),
     (Kind.FILE, Pattern("os.users[].sshPublicKeyPaths[]")),
+    (Kind.FILE, _PASSWORD),
     (Kind.LIST, Pattern("os.packages.removeLists[]")),
     (Kind.LIST, Pattern("os.packages.installLists[]")),
     (Kind.LIST, Pattern("os.packages.updateLists[]")),
@@ -53,11 +60,15 @@ class HostPath:
         return self.key[:2] in (("os", "additionalFiles"), ("os", "additionalDirs"))
 
 
-def host_paths(config: ImageConfig) -> Iterator[HostPath]:
-    """Every path on the build host that a configuration names, in the order of the sections."""
+def host_paths(document: Document, broken: Collection[KeyPath] = ()) -> Iterator[HostPath]:
+    """Every path on the build host that a configuration names, kind by kind; without the `broken` ones."""
     for kind, pattern in _PATHS:
-        for key, value in pattern.uses(config):
-            yield HostPath(key, str(value), kind)
-    for index, user in enumerate(config.os.users if config.os else ()):
-        if user.password and user.password.value and user.password.type.endswith("-file"):
-            yield HostPath(("os", "users", index, "password", "value"), user.password.value, Kind.FILE)
+        for key, path in pattern.texts(document):
+            if key not in broken and (pattern is not _PASSWORD or _is_in_file(document, key)):
+                yield HostPath(key, path, kind)
+
+
+def _is_in_file(document: Document, key: KeyPath) -> bool:
+    """Whether the value of a password, at a key path, is the path of a file that holds it."""
+    kind, depth = document.find((*key[:-1], "type"))
+    return depth == len(key) and isinstance(kind, Scalar) and (kind.text or "").endswith("-file")

@@ -23,5 +23,5 @@ EXCEPTIONS: dict[KeyPath, How] = {
 
 
 def inherit(documents: Sequence[Document]) -> Document:
-    """One document from those of a chain, bases first. Nothing in them may be wrong."""
+    """One document from those of a chain, bases first; what is wrong in them stays wrong."""
     return Document(merge([document.root for document in documents], EXCEPTIONS))
