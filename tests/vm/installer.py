@@ -1,0 +1,73 @@
+"""An installer for tests: an image with `trident-install-service` that a machine runs from memory.
+
+The root filesystem of the image becomes the machine's initrd, so that no disk of its own is needed, and none is
+spared. The machine's firmware starts the kernel itself.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from tests.images import BASE_RPM, agent_rpms, built, customize
+
+from twinroot.formats import gpt
+from twinroot.vm.machine import Options
+
+_CONFIG = """
+os:
+  hostname: installer
+  packages:
+    install: [trident-install-service, trident-provisioning]
+  services:
+    enable: [trident-install]
+  additionalFiles:
+    - {{source: host.yaml, destination: /etc/trident/config.yaml}}
+    - {{content: '', destination: /etc/fstab}}
+"""
+_PACK = (
+    """cd "$1" && find . -xdev -not -path './boot/*' -print0 | cpio --null --quiet -o -H newc | zstd -q -3 > "$2\""""
+)
+_ARGUMENTS = "console=ttyS0 net.ifnames=0 rdinit=/sbin/init"
+
+
+@dataclass(frozen=True)
+class Installer:
+    """The kernel and the initrd that a machine is started with."""
+
+    kernel: Path
+    initrd: Path
+
+    def options(self, variables: Path, memory_mib: int = 4096) -> Options:
+        """A machine that runs it, keeps its disk, and is off when the installer restarts it."""
+        extra = ("-kernel", str(self.kernel), "-initrd", str(self.initrd), "-append", _ARGUMENTS)
+        return Options(
+            network=True, efi_variables=variables, memory_mib=memory_mib, reboots=False, persistent=True, extra=extra
+        )
+
+
+def build_installer(place: Path, host_configuration: dict[str, object]) -> Installer:
+    """An installer for a host configuration."""
+    (place / "host.yaml").write_text(yaml.safe_dump(host_configuration))
+    config, image = place / "installer.yaml", place / "installer.raw"
+    config.write_text(_CONFIG.format())
+    done = customize(config, built(BASE_RPM), image, place / "build", "--rpm-source", agent_rpms())
+    assert done.code == 0, done.stderr
+    with image.open("rb") as stream:
+        table = gpt.read_table(stream, image.stat().st_size)
+    root = max(table.partitions, key=lambda each: each.last_lba - each.first_lba)
+    tree = place / "tree"
+    tree.mkdir()
+    offset = root.first_lba * table.sector_size
+    subprocess.run(["mount", "-o", f"loop,ro,offset={offset}", image, tree], check=True)
+    try:
+        kernel, initrd = place / "vmlinuz", place / "initrd"
+        found = next((tree / "boot").glob("vmlinuz-*"))
+        kernel.write_bytes(found.read_bytes())
+        subprocess.run(["sh", "-c", _PACK, "pack", tree, initrd], check=True)
+    finally:
+        subprocess.run(["umount", tree], check=True)
+    image.unlink()
+    return Installer(kernel, initrd)
