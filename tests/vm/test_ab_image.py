@@ -96,7 +96,10 @@ def test_agent_is_told_what_the_machine_is(console: Console) -> None:
     devices = [console.check(f"readlink -e {status['partitionPaths'][name]}").strip() for name in
                ("esp", "root-a", "root-b", "trident")]  # fmt: skip
     assert devices == ["/dev/vda1", "/dev/vda2", "/dev/vda3", "/dev/vda4"]
-    console.check("diff -r /boot/efi/EFI/BOOT /boot/efi/EFI/AZLA")
+    assert console.check("ls /boot/efi/EFI/AZLA").split() == ["bootx64.efi", "grub.cfg", "grubx64.efi"]
+    console.check("cd /boot/efi/EFI/AZLA && sha256sum * > /tmp/sums && cd ../BOOT && sha256sum --check /tmp/sums")
+    # There must be room for the boot files of the other half, as soon as the slot's twin of grub is gone.
+    assert int(console.check("df --output=avail --block-size=1K /boot/efi | tail -1")) > 1200
     again = console.run("trident offline-initialize --disk /dev/vda 2>&1")
     assert (again.code, "nothing is changed" in again.output) == (0, True)
     console.check("systemctl restart trident")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from twinroot.agent.errors import ServicingError
-from twinroot.config.host.trident import DEFAULT_DATASTORE
+from twinroot.config.host.places import DEFAULT_DATASTORE
 
 DEFAULT_PATH = Path("/etc/trident/trident.conf")
 _DATASTORE_KEY = "DatastorePath"

@@ -13,9 +13,13 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from twinroot.agent.errors import ServicingError
-from twinroot.agent.host_status import COMPATIBLE_VERSION, HostStatus, read_status, write_status
+from twinroot.agent.stored import COMPATIBLE_VERSION
+
+if TYPE_CHECKING:
+    from twinroot.agent.host_status import HostStatus
 
 _TABLE = """CREATE TABLE IF NOT EXISTS hoststatus (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -75,18 +79,28 @@ class Datastore:
 
     def status(self) -> HostStatus | None:
         """The latest status; None when there is none yet."""
-        with _errors(self._path, "read-datastore"):
-            row = self._open().execute("SELECT id, contents FROM hoststatus ORDER BY id DESC LIMIT 1").fetchone()
+        from twinroot.agent.host_status import read_status
+
+        row = self._latest()
         return read_status(row[1], self._name(row[0])) if row else None
+
+    def text(self) -> str | None:
+        """The latest status as it is stored; None when there is none yet. It need not be one that can be read."""
+        row = self._latest()
+        return row[1] if row else None
 
     def history(self) -> Iterator[HostStatus]:
         """All statuses, newest first; ServicingError at the first that cannot be read."""
+        from twinroot.agent.host_status import read_status
+
         with _errors(self._path, "read-datastore"), closing(self._open().cursor()) as cursor:
             for number, text in cursor.execute("SELECT id, contents FROM hoststatus ORDER BY id DESC"):
                 yield read_status(text, self._name(number))
 
     def write(self, status: HostStatus) -> None:
         """Add a status with our version in it, unless it is the same as the latest."""
+        from twinroot.agent.host_status import write_status
+
         if self._connection is None:
             raise ServicingError("datastore", "the datastore is closed", inner="write-to-closed-datastore")
         stamped = status.model_copy(update={"trident_version": COMPATIBLE_VERSION})
@@ -96,6 +110,12 @@ class Datastore:
         with _errors(self._path, "write-to-datastore"), self._connection as connection:
             values = (now, write_status(stamped))
             connection.execute("INSERT INTO hoststatus (timestamp, contents) VALUES (?, ?)", values)
+
+    def _latest(self) -> tuple[int, str] | None:
+        with _errors(self._path, "read-datastore"):
+            query = "SELECT id, contents FROM hoststatus ORDER BY id DESC LIMIT 1"
+            row: tuple[int, str] | None = self._open().execute(query).fetchone()
+        return row
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:

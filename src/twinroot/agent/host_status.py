@@ -24,10 +24,6 @@ from twinroot.errors import ConfigError
 
 AbVolume = Literal["volume-a", "volume-b"]
 
-COMPATIBLE_VERSION = "0.22.0"
-"""Version of the peer whose statuses these are. The peer takes no part of a chain of rollbacks from versions below
-0.21.0, so our own version would end it."""
-
 
 class HostStatus(Section):
     """What a machine is, and what is being done with it."""

@@ -19,7 +19,7 @@ from twinroot.agent.states import State
 from twinroot.config.host.config import HostConfig
 from twinroot.config.host.filesystems import ESP_MOUNT_POINT
 from twinroot.config.host.normal import to_yaml
-from twinroot.config.host.trident import DEFAULT_DATASTORE
+from twinroot.config.host.places import DEFAULT_DATASTORE
 from twinroot.config.load_host import parse_host_config
 from twinroot.errors import ConfigError
 from twinroot.formats.gpt import Table

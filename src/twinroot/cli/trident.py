@@ -7,12 +7,16 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from twinroot import __version__
 from twinroot.cli import offline_initialize, servicing
 from twinroot.cli.arguments import Parser
 from twinroot.cli.frame import Show, report_problems, run_command
 from twinroot.events import Emit
+
+if TYPE_CHECKING:
+    from twinroot.agent.datastore import Datastore
 
 log = logging.getLogger("twinroot.cli")
 
@@ -106,20 +110,31 @@ def _run_get(arguments: argparse.Namespace) -> int:
 def _get(arguments: argparse.Namespace) -> Show | None:
     from twinroot.agent.agent_config import read_datastore_path
     from twinroot.agent.datastore import Datastore
-    from twinroot.agent.report import report
-    from twinroot.config.host.normal import to_yaml
-    from twinroot.output.files import check_output, replacing
 
     if arguments.outfile:
+        from twinroot.output.files import check_output, replacing
+
         check_output(arguments.outfile)
     with Datastore.open(read_datastore_path()) as datastore:
-        text = to_yaml(report(arguments.kind, datastore.status(), datastore.history()))
-    text = text.removesuffix("...\n")  # the end of a document that is one scalar
+        text = _report(arguments.kind, datastore)
     if not arguments.outfile:
         return lambda: print(text, end="")
     with replacing(arguments.outfile) as partial:
         partial.write_text(text)
     return None
+
+
+def _report(kind: str, datastore: Datastore) -> str:
+    from twinroot.agent.stored import is_as_printed
+
+    stored = datastore.text() if kind == "status" else None
+    if stored is not None and is_as_printed(stored):
+        return stored
+    from twinroot.agent.report import report
+    from twinroot.config.host.normal import to_yaml
+
+    text = to_yaml(report(kind, datastore.status(), datastore.history()))
+    return text.removesuffix("...\n")  # the end of a document that is one scalar
 
 
 if __name__ == "__main__":

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from twinroot.agent.host_status import COMPATIBLE_VERSION, HostStatus
+from twinroot.agent.host_status import HostStatus
 from twinroot.agent.states import State
+from twinroot.agent.stored import COMPATIBLE_VERSION
 from twinroot.config.host.config import HostConfig
 from twinroot.config.load_host import parse_host_config
 

@@ -14,6 +14,7 @@ from twinroot.agent.boot.esp_plan import (
     fallback_slot,
     fallback_source,
     free_install_index,
+    kept_files,
 )
 from twinroot.agent.boot.ukis import (
     DEFAULT,
@@ -173,3 +174,17 @@ def test_what_systemd_boot_is_told() -> None:
     for selected in (None, b"", b"\0\0"):
         with pytest.raises(ServicingError, match="which kernel it started"):
             pin(None, selected)
+
+
+@pytest.mark.parametrize(
+    ("there", "kept"),
+    [
+        (("BOOTX64.EFI", "grub.cfg", "grubx64.efi"), ("BOOTX64.EFI", "grub.cfg", "grubx64.efi")),
+        (("bootx64.efi", "grubx64-noprefix.efi", "GRUBX64.EFI", "mmx64.efi"), ("bootx64.efi", "GRUBX64.EFI")),
+        (("bootx64.efi", "grubx64-noprefix.efi"), ("bootx64.efi", "grubx64-noprefix.efi")),
+        (("bootaa64.efi", "MMAA64.efi", "bootaa64.efi.new", "grubaa64.efi.OLD"), ("bootaa64.efi",)),
+        ((), ()),
+    ],
+)
+def test_files_of_a_slot_that_is_made_of_the_fallback(there: tuple[str, ...], kept: tuple[str, ...]) -> None:
+    assert kept_files(there) == kept

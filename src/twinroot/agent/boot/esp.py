@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from twinroot.agent.boot import fat_files
-from twinroot.agent.boot.esp_plan import FALLBACK, Copied, fallback_source
+from twinroot.agent.boot.esp_plan import FALLBACK, Copied, fallback_source, kept_files
 from twinroot.agent.boot.ukis import ADDONS, DIRECTORY, STAGED, final_name, newest, only_uki, outdated
 from twinroot.agent.errors import ServicingError
 from twinroot.agent.host_status import AbVolume
@@ -52,7 +52,7 @@ def keep_fallback(esp: Path, label: str) -> bool:
     if label.lower() in (name.lower() for name in there):
         return False
     source = fat_files.locate(esp, FALLBACK)
-    names = [name for name in fat_files.names(esp, source) if not name.endswith((fat_files.NEW, ".old"))]
+    names = kept_files(fat_files.names(esp, source))
     if not names:
         hint = "is the EFI system partition mounted there? See: findmnt --fstab"
         raise HostError(f"there are no files in {FALLBACK}", where=str(esp), hint=hint)

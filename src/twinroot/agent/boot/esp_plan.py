@@ -16,6 +16,7 @@ from twinroot.agent.host_status import AbVolume
 
 FALLBACK = "EFI/BOOT"
 _GRUB_CONFIGS = (f"{FALLBACK}/grub.cfg", "boot/grub2/grub.cfg")
+_KEY_TOOLS = ("mmx64.efi", "mmaa64.efi")
 _MAX_INSTALLATIONS = 1000
 _EFI_NAMES = {"x86_64": "x64", "amd64": "x64", "arm64": "aa64", "aarch64": "aa64"}
 
@@ -75,6 +76,22 @@ def boot_files(there: Collection[str], architecture: str, *, uki: bool, any_grub
         files.append(Copied(loader, f"grub{arch}.efi"))
     shim = f"{FALLBACK}/boot{arch}.efi"
     return (*files, Copied(_needed(find(shim), shim), f"boot{arch}.efi"))
+
+
+def kept_files(names: Collection[str]) -> tuple[str, ...]:
+    """What of the files of EFI/BOOT the directory of a slot gets, where that is made from them.
+
+    Left out is what starts nothing there, as small ESPs need the room: the tool for keys of machine owners, the name
+    that grub is packaged under where it is there under its own, what an interrupted run left.
+    """
+    there = {name.lower() for name in names}
+
+    def starts_nothing(name: str) -> bool:
+        plain = name.removesuffix("-noprefix.efi")
+        twin = plain != name and f"{plain}.efi" in there
+        return twin or name in _KEY_TOOLS or name.endswith((".new", ".old"))
+
+    return tuple(name for name in names if not starts_nothing(name.lower()))
 
 
 def fallback_slot(mode: FallbackMode, moment: Moment, active: AbVolume | None, target: AbVolume) -> AbVolume | None:

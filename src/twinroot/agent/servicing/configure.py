@@ -18,7 +18,7 @@ from twinroot.agent.servicing.machine import hostname
 from twinroot.agent.states import ServicingType
 from twinroot.agent.storage.deploy_plan import MountStep, fstab
 from twinroot.config.host.internal_params import is_set
-from twinroot.config.host.trident import DEFAULT_DATASTORE
+from twinroot.config.host.places import DEFAULT_DATASTORE
 from twinroot.errors import CommandError, MissingToolError
 from twinroot.sandbox.chroot import Chroot, open_chroot
 from twinroot.sandbox.paths import make_directory, place_file

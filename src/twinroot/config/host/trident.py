@@ -8,11 +8,10 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from twinroot.config.host.places import DEFAULT_DATASTORE
 from twinroot.config.host.scalars import AbsolutePath, Switch, Text
 from twinroot.config.problems import Finding
 from twinroot.config.section import Section
-
-DEFAULT_DATASTORE = "/var/lib/trident/datastore.sqlite"
 
 
 class Trident(Section):
