@@ -7,6 +7,7 @@ restart; a run without a cut says how much that is.
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ from twinroot.vm.machine import Machine
 _UPDATE = 1800.0  # seconds
 _FILES = "cd / && find usr boot -xdev -type f ! -name 'grub*' -print0 | sort -z | xargs -0 sha256sum | sha256sum"
 _STARTED = "BdsDxe: starting Boot"
-_COMMITTED = "The system that runs is committed"
+_COMMITTED = re.compile(r"(Finished|Failed)[^\n]* Commit the OS")
 STATES = ("provisioned", "ab-update-staged")
 
 
@@ -115,7 +116,7 @@ class CutUpdates:
         """Until the machine has written so much. What it writes varies a little: the commit is the end in any case."""
         deadline = time.monotonic() + _UPDATE
         while self._log().stat().st_size < size and time.monotonic() < deadline:
-            if _COMMITTED in running.console.text.rpartition(_STARTED)[2]:
+            if _COMMITTED.search(running.console.text.rpartition(_STARTED)[2]):
                 return
             time.sleep(0.05)
 

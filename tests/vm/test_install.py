@@ -61,7 +61,7 @@ def test_a_blank_disk_becomes_a_provisioned_machine(images: Images, tmp_path: Pa
         console = running.console
         console.run("systemctl is-system-running --wait", timeout=300)
         found = status(console)
-        assert (found["servicingState"], found["abActiveVolume"]) == ("provisioned", "volume-a"), found
+        assert (found["servicingState"], found["abActiveVolume"]) == ("provisioned", "volume-a")
         assert version(console) == "1"
         assert console.check("hostname").strip() == "installed"
         assert console.check("stat -c '%a %U' /etc/installed").strip() == "640 root"
