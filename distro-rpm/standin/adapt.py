@@ -22,11 +22,13 @@ Made = dict[str, str]
 _GRUB_CALL = re.compile(
     r"\bgrub-(?=(?:probe|mkrelpath|editenv|file|script-check|mkconfig|install|reboot|set-default|mkdevicemap)\b(?!_))"
 )
-# Modules built into the EFI images: enough to read any boot file system and run a grub.cfg made by grub2-mkconfig.
+# Modules built into the EFI images: enough to read any boot file system and run a grub.cfg made by grub2-mkconfig. What
+# only media and graphical menus need is left out: an ESP of 8 MB must hold these images three times, for two slots and
+# the fallback, and once more as the package brings it.
 GRUB_MODULES = (
-    "all_video boot btrfs cat chain configfile echo efinet efi_gop efi_uga ext2 fat font fshelp gfxterm gzio halt help",
-    "iso9660 linux loadenv loopback ls lsefi minicmd normal part_gpt part_msdos probe reboot regexp search",
-    "search_fs_file search_fs_uuid search_label serial sleep squash4 terminal test true tpm xfs zstd video",
+    "all_video boot btrfs cat chain configfile echo efi_gop efi_uga ext2 fat gzio halt help",
+    "linux loadenv ls lsefi minicmd normal part_gpt part_msdos probe reboot search",
+    "search_fs_file search_fs_uuid search_label serial sleep terminal test true tpm xfs zstd video",
 )
 _EFI = "/boot/efi/EFI/BOOT"
 

@@ -6,7 +6,6 @@ image's grub-mkconfig. Editing a configuration that stays: `kernel_arguments`.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 from twinroot.boot import entry_file, grub_bios, grub_probe, grub_script
 from twinroot.boot.command_line import KERNEL_OPTIONS, in_double_quotes, join_arguments, unquoted
 from twinroot.boot.grub_bios import BiosBoot
+from twinroot.boot.grub_efi import make_plain_grub, on_fat, provide_plain_grub
 from twinroot.distro.distro import GrubFacts
 from twinroot.errors import InputError
 from twinroot.plan.disk import PlacedMount, PlannedDisk, mount_path
@@ -84,6 +84,7 @@ def hard_reset(chroot: Chroot, disk: PlannedDisk, facts: GrubFacts, arguments: A
         esp = resolve_inside(root, _esp_path(disk))
         # Links in it would lead out of the image, and cannot be stored there.
         check_fat_tree(esp, _esp_path(disk))
+        make_plain_grub(chroot, esp, disk, facts)
         _write_stubs(esp, render_stub(disk.mount_of(facts.directory), facts), facts)
     place_file(root, DEFAULT_GRUB, render_default_grub(facts, arguments), follow=True)
     place_file(root, f"{facts.directory}/grubenv", _GRUBENV)
@@ -162,35 +163,10 @@ def _esp_path(disk: PlannedDisk) -> str:
 
 
 def _write_stubs(esp: Path, stub: str, facts: GrubFacts) -> None:
-    removable = on_fat(esp, "EFI/BOOT")
-    stubs = list(facts.stubs)
-    for plain in _provide_plain_grub(removable):
-        # A grub without a built-in prefix looks for its configuration beside itself.
-        stubs.append(str(plain.relative_to(esp)))
+    stubs = [*facts.stubs, *(str(plain.relative_to(esp)) for plain in provide_plain_grub(esp))]
     for name in dict.fromkeys(stubs):
         directory = on_fat(esp, name)
         directory.mkdir(parents=True, exist_ok=True)
         config = on_fat(directory, "grub.cfg")
         config.unlink(missing_ok=True)
         config.write_text(stub)
-
-
-def _provide_plain_grub(removable: Path) -> list[Path]:
-    """Where only the prefix-less grub is installed, make it the one that shim starts. Directories that need a stub."""
-    found = []
-    for arch in ("x64", "aa64"):
-        special, plain = on_fat(removable, f"grub{arch}-noprefix.efi"), on_fat(removable, f"grub{arch}.efi")
-        if special.exists():
-            if not plain.exists():
-                shutil.copyfile(special, plain)
-            found.append(removable)
-    return found
-
-
-def on_fat(directory: Path, name: str) -> Path:
-    """A path below a directory that will be a FAT filesystem: names that are there count whatever their case."""
-    path = directory
-    for part in name.split("/"):
-        entries = sorted(path.iterdir()) if path.is_dir() else []
-        path = next((entry for entry in entries if entry.name.casefold() == part.casefold()), path / part)
-    return path

@@ -26,11 +26,12 @@ log = logging.getLogger(__name__)
 
 MODULES = "/usr/lib/grub/i386-pc"
 _TARGET = "i386-pc"
-_PROGRAMS = ("grub2-mkimage", "grub-mkimage")
+MAKERS = ("grub2-mkimage", "grub-mkimage")
+"""Names of the program that makes grub out of modules."""
 _NEEDED = ("boot.img", "diskboot.img", "kernel.img", "moddep.lst")
 _WORK = "/run/twinroot/bios"
-# The module for each type of filesystem, by ours.
-_FILESYSTEMS = {"ext4": "ext2", "vfat": "fat", "xfs": "xfs", "btrfs": "btrfs"}
+FILESYSTEM_MODULES = {"ext4": "ext2", "vfat": "fat", "xfs": "xfs", "btrfs": "btrfs"}
+"""grub's module for each type of filesystem."""
 # No core image comes near this.
 _LARGEST = 8 << 20
 
@@ -50,10 +51,10 @@ def install(chroot: Chroot, disk: PlannedDisk, facts: GrubFacts) -> BiosBoot:
     boot = disk.mount_of(facts.directory)
     root = chroot.root
     modules = resolve_inside(root, MODULES)
-    program = next(filter(chroot.has, _PROGRAMS), None)
+    program = next(filter(chroot.has, MAKERS), None)
     in_image = program is not None and _complete(modules)
     if not in_image:
-        host_program = first_available(_PROGRAMS)
+        host_program = first_available(MAKERS)
         if host_program is None or not _complete(Path(MODULES)):
             raise InputError(
                 "the image has no grub for BIOS machines",
@@ -66,7 +67,7 @@ def install(chroot: Chroot, disk: PlannedDisk, facts: GrubFacts) -> BiosBoot:
     early, needed = early_configuration(boot, facts), core_modules(boot)
     core = _in_image(chroot, command, needed, early) if in_image else _on_host(command, needed, early)
     sector = partition.entry.first_lba
-    return BiosBoot(boot_code(_read(modules / "boot.img"), sector), placed_core(core, sector, partition.size))
+    return BiosBoot(boot_code(read_made(modules / "boot.img"), sector), placed_core(core, sector, partition.size))
 
 
 def early_configuration(boot: PlacedMount, facts: GrubFacts) -> str:
@@ -79,14 +80,14 @@ def early_configuration(boot: PlacedMount, facts: GrubFacts) -> str:
 def core_modules(boot: PlacedMount) -> list[str]:
     """The modules that reach /boot; from there grub loads all others."""
     assert boot.partition.filesystem is not None
-    return ["biosdisk", "part_gpt", _FILESYSTEMS[boot.partition.filesystem.type], "search_fs_uuid"]
+    return ["biosdisk", "part_gpt", FILESYSTEM_MODULES[boot.partition.filesystem.type], "search_fs_uuid"]
 
 
 def _in_image(chroot: Chroot, command: list[str], modules: list[str], early: str) -> bytes:
     place_file(chroot.root, f"{_WORK}/early.cfg", early)
     output = f"{_WORK}/core.img"
     chroot.run([*command, "-c", f"{_WORK}/early.cfg", "-o", output, *modules])
-    return _read(resolve_inside(chroot.root, output))
+    return read_made(resolve_inside(chroot.root, output))
 
 
 def _on_host(command: list[str], modules: list[str], early: str) -> bytes:
@@ -94,7 +95,7 @@ def _on_host(command: list[str], modules: list[str], early: str) -> bytes:
         config, output = Path(scratch, "early.cfg"), Path(scratch, "core.img")
         config.write_text(early)
         run([*command, "-c", config, "-o", output, *modules])
-        return _read(output)
+        return read_made(output)
 
 
 def _complete(directory: Path) -> bool:
@@ -109,7 +110,8 @@ def _is_plain(path: Path) -> bool:
         return False
 
 
-def _read(path: Path) -> bytes:
+def read_made(path: Path) -> bytes:
+    """A file of grub that the image has or made; InputError where it is a link, or larger than any of them."""
     if not _is_plain(path) or path.stat().st_size > _LARGEST:
         raise InputError(f"grub's {path.name} is not a plain file of at most 8 MiB")
     return path.read_bytes()
@@ -122,4 +124,4 @@ def _copy_modules(source: Path, root: Path, target: str) -> None:
         shutil.rmtree(old)
     for file in sorted(source.iterdir()):
         if file.suffix in (".mod", ".lst") and _is_plain(file):
-            place_file(root, f"{target}/{file.name}", _read(file))
+            place_file(root, f"{target}/{file.name}", read_made(file))

@@ -43,7 +43,8 @@ class GrubFacts:
     (for every menu entry), `default_command_line` (for all but recovery entries) and `lines` go into
     `/etc/default/grub` on a hard reset. `kernelopts` says that the command line ends in the
     literal `$kernelopts`, which grub expands from its environment block when booting. `bios_package` has grub
-    for BIOS machines.
+    for BIOS machines. `makes_plain_grub`: no package has a grub for EFI without a built-in prefix, as A/B machines
+    need it, so that one is made of the image's modules.
     """
 
     directory: str
@@ -56,6 +57,7 @@ class GrubFacts:
     sources_snippets: bool
     default_command_line: tuple[str, ...] = ()
     bios_package: str = "grub2-pc-modules"
+    makes_plain_grub: bool = False
 
     @property
     def config(self) -> str:
@@ -151,6 +153,7 @@ _FEDORA_GRUB = GrubFacts(
 )
 _DEBIAN_GRUB = GrubFacts(
     bios_package="grub-pc-bin",
+    makes_plain_grub=True,
     directory="/boot/grub",
     mkconfig="grub-mkconfig",
     stubs=("EFI/debian", "EFI/BOOT"),

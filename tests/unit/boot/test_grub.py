@@ -9,7 +9,7 @@ import pytest
 from tests.planned import CONFIG, planned_disk
 
 from twinroot.boot import grub_probe
-from twinroot.boot.grub import Arguments, on_fat, render_default_grub, render_stub
+from twinroot.boot.grub import Arguments, render_default_grub, render_stub
 from twinroot.distro.distro import recognise
 from twinroot.plan.disk import PlannedDisk, mount_path
 from twinroot.tools.run import run
@@ -148,14 +148,6 @@ def test_stub(tmp_path: Path) -> None:
         "configfile $prefix/grub.cfg\n"
     )
     assert 'set prefix=($root)"/boot/grub"\n' in render_stub(root, DEBIAN)
-
-
-def test_names_on_fat_count_whatever_their_case(tmp_path: Path) -> None:
-    (tmp_path / "efi/Boot").mkdir(parents=True)
-    (tmp_path / "efi/Boot/GRUB.CFG").touch()
-    assert on_fat(tmp_path, "EFI/BOOT/grub.cfg") == tmp_path / "efi/Boot/GRUB.CFG"
-    assert on_fat(tmp_path, "EFI/debian/grub.cfg") == tmp_path / "efi/debian/grub.cfg"
-    assert on_fat(tmp_path, "boot/grub2") == tmp_path / "boot/grub2"
 
 
 BTRFS = """

@@ -17,6 +17,10 @@ from twinroot.agent.host_status import AbVolume
 FALLBACK = "EFI/BOOT"
 _GRUB_CONFIGS = (f"{FALLBACK}/grub.cfg", "boot/grub2/grub.cfg")
 _KEY_TOOLS = ("mmx64.efi", "mmaa64.efi")
+_NO_PREFIX = (
+    "install grub2-efi-binary-noprefix in it in the place of grub2-efi-binary; a Debian image gets this file by a hard "
+    "reset of its boot loader (os.bootloader.resetType), if it has the package grub-efi-amd64-bin"
+)
 _MAX_INSTALLATIONS = 1000
 _EFI_NAMES = {"x86_64": "x64", "amd64": "x64", "arm64": "aa64", "aarch64": "aa64"}
 
@@ -67,9 +71,10 @@ def boot_files(there: Collection[str], architecture: str, *, uki: bool, any_grub
     grub, bare = find(f"{FALLBACK}/grub{arch}.efi"), find(f"{FALLBACK}/grub{arch}-noprefix.efi")
     if not uki:
         config = next(filter(None, map(find, _GRUB_CONFIGS)), None)
-        files.append(Copied(_needed(config, _GRUB_CONFIGS[0]), "grub.cfg"))
+        stub = _needed(config, _GRUB_CONFIGS[0], "build the image with a hard reset of its boot loader")
+        files.append(Copied(stub, "grub.cfg"))
         if not any_grub:
-            _needed(bare, f"{FALLBACK}/grub{arch}-noprefix.efi", "install the package grub2-efi-binary-noprefix in it")
+            _needed(bare, f"{FALLBACK}/grub{arch}-noprefix.efi", _NO_PREFIX)
         _needed(bare or grub, f"{FALLBACK}/grub{arch}.efi")
     loader = bare or grub
     if loader:

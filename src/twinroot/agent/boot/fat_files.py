@@ -1,8 +1,10 @@
 """Writing on a mounted FAT file system so that a power cut leaves each file old or new, never half.
 
-FAT keeps no journal: a file is written beside its name and synced, then renamed, then the directory is synced. Linux
-replaces a name on FAT by writing one directory entry. Names are found without regard to case, as FAT does itself, so
-that directories of other file systems, with which tests work, behave alike.
+FAT keeps no journal: a file is written beside its name and synced, then renamed, then synced once more with its
+directory. Linux replaces a name on FAT by writing one directory entry. An entry for a new name leads nowhere at first,
+and says where the content lies once the inode is written (vfat_rename in fs/fat/namei_vfat.c), so that syncing the
+directory alone leaves an empty file. Names are found without regard to case, as FAT does itself, so that directories of
+other file systems, with which tests work, behave alike.
 """
 
 from __future__ import annotations
@@ -62,7 +64,7 @@ def make_directories(root: Path, path: str) -> Path:
             continue
         with _words(target):
             target.mkdir()
-        sync_directory(target.parent)
+        sync(target.parent)
     return target
 
 
@@ -90,11 +92,12 @@ def copy_beside(source_root: Path, source: str, directory: Path, name: str) -> N
 
 
 def rename_new(directory: Path, name: str) -> None:
-    """Give a file written beside its name that name, in place of what has it, and sync the directory."""
+    """Give a file written beside its name that name, in place of what has it, and sync both file and directory."""
     target = directory / name
     with _words(target):
         (directory / f"{name}{NEW}").replace(target)
-    sync_directory(directory)
+    sync(target)
+    sync(directory)
 
 
 def same_content(one_root: Path, one: str, other: Path) -> bool:
@@ -116,22 +119,22 @@ def remove(root: Path, path: str) -> None:
     place = locate(root, path)
     with _words(root / place):
         if remove_inside(root, f"/{place}"):
-            sync_directory(resolve_inside(root, place.rpartition("/")[0]))
+            sync(resolve_inside(root, place.rpartition("/")[0]))
 
 
 def move(root: Path, source: str, target: str) -> None:
-    """Rename within a file system, in place of a file that has the name, and sync both directories."""
+    """Rename within a file system, in place of a file that has the name, and sync it and both directories."""
     start, end = (resolve_inside(root, locate(root, path)) for path in (source, target))
     with _words(end):
         start.rename(end)
-    for directory in dict.fromkeys((end.parent, start.parent)):
-        sync_directory(directory)
+    for path in dict.fromkeys((end, end.parent, start.parent)):
+        sync(path)
 
 
-def sync_directory(directory: Path) -> None:
-    """Have what is in a directory on the disk."""
-    with _words(directory):
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def sync(path: Path) -> None:
+    """Have a file, or the names in a directory, on the disk, and where on the disk its own name says that it lies."""
+    with _words(path):
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             os.fsync(descriptor)
         finally:
