@@ -44,6 +44,55 @@ with Mounts() as mounts:
 """
 
 
+# What it takes to write an image is not lost: cap_net_raw for a file, another owner, a link, a pipe, a device node.
+WRITE = """
+import os
+value = bytes.fromhex("0100000200200000000000000000000000000000")
+with open("/usr/local/bin/file", "w"):
+    os.chown("/usr/local/bin/file", 1600, 33)
+    os.chmod("/usr/local/bin/file", 0o4711)
+    os.setxattr("/usr/local/bin/file", "security.capability", value)
+os.mkfifo("/usr/local/bin/pipe")
+try:
+    os.mknod("/usr/local/bin/node", 0o020600, os.makedev(1, 3))
+except PermissionError:
+    pass
+"""
+LOOK = """
+from twinroot.sandbox.chroot import open_chroot
+from twinroot.sandbox.mounts import Mounts
+place, python, program = Path(sys.argv[1]), *sys.argv[2:]
+found = []
+for may_mount in (False, True):
+    with Mounts() as mounts:
+        memory = mounts.tmpfs(place / "memory", "mode=755")
+        root = mounts.overlay(Path("/"), memory / "upper", memory / "work", place / "root", unprivileged=False)
+        with open_chroot(root) as chroot:
+            chroot.run([python, "-I", "-S", "-c", program], may_mount=may_mount)
+        made = root / "usr/local/bin/file"
+        status = made.stat()
+        found.append([oct(status.st_mode), status.st_uid, status.st_gid])
+        found[-1].append(os.getxattr(made, "security.capability").hex())
+        found[-1] += [(root / "usr/local/bin/pipe").is_fifo(), (root / "usr/local/bin/node").is_char_device()]
+print(json.dumps(found))
+"""
+
+
+def _python() -> str:
+    """The system's Python. Skips the test where it cannot be run in a tree."""
+    python = shutil.which("python3", path="/usr/bin")
+    if os.geteuid() != 0 or platform.machine() != "x86_64" or not python:
+        pytest.skip("needs root on x86-64, and the system's Python")
+    return python
+
+
+def test_an_image_can_be_written(tmp_path: Path) -> None:
+    program, script = isolated(LOOK, tmp_path, _python(), WRITE)
+    usual = ["0o104711", 1600, 33, "0100000200200000000000000000000000000000", True]
+    assert program == [*usual, True]
+    assert script == [*usual, False]
+
+
 def _disk() -> int:
     """The number of some disk of this host."""
     rows = [line.split() for line in Path("/proc/partitions").read_text().splitlines()[2:]]
@@ -56,9 +105,7 @@ def _disk() -> int:
 @pytest.mark.parametrize("network", [False, True], ids=["alone", "network"])
 @pytest.mark.parametrize("may_mount", [False, True], ids=["program", "script"])
 def test_no_way_to_the_host(may_mount: bool, network: bool, nested: bool, tmp_path: Path) -> None:
-    python = shutil.which("python3", path="/usr/bin")
-    if os.geteuid() != 0 or platform.machine() != "x86_64" or not python:
-        pytest.skip("needs root on x86-64, and the system's Python")
+    python = _python()
     settings = Path("/proc/sys/kernel/core_pattern").read_text()
     options = {"may_mount": may_mount, "network": network}
     given = {"disk": _disk(), "nested": nested}

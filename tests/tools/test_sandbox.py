@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -239,6 +241,45 @@ print(json.dumps(found))
     )  # fmt: skip
     assert found == ["/shown", "content", "no", False, 1]
     assert [path.name for path in shown.iterdir()] == ["file"]
+
+
+def test_mounts_under_mounts(root: Path) -> None:
+    """What another mount covers is in no program's way, and not in ours."""
+    found = isolated(
+        OPEN_CHROOT
+        + """
+from twinroot.sandbox.mounts import Mounts
+with Mounts() as mounts:
+    for name in ("a", "a/b", "a"):
+        mounts.tmpfs(root / name, "mode=755")
+    (root / "a/b").mkdir()
+    with open_chroot(root) as chroot:
+        print(json.dumps(sh(chroot, "cat /proc/self/mounts")))
+"""
+        , root,
+    )  # fmt: skip
+    options = {row.split()[1]: row.split()[3] for row in found.splitlines()}
+    assert {"nodev"} <= set(options["/a"].split(",")) & set(options["/"].split(","))
+    assert "nodev" not in options["/dev/null"].split(",")
+
+
+def test_a_host_without_user_namespaces(root: Path, tmp_path: Path) -> None:
+    """A script runs, and is told why it cannot mount. The host's limit is played by that of a user namespace."""
+    code = f"""
+import json, os, sys
+from pathlib import Path
+from twinroot.sandbox.namespace import isolate
+Path("/proc/sys/user/max_user_namespaces").write_text("0")
+isolate()
+{OPEN_CHROOT}
+with open_chroot(root) as chroot:
+    print(chroot.run(["/bin/sh", "-c", "echo runs; mount -t tmpfs none /sys || echo no"], may_mount=True, merged=True))
+"""
+    command = ["unshare", "--user", "--map-root-user", sys.executable, "-c", code, str(root)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "this host allows no user namespace" in done.stdout
+    assert done.stdout.index("runs") < done.stdout.index("permission denied") < done.stdout.rindex("no")
 
 
 MOUNTS = """

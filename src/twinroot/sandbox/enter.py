@@ -163,7 +163,12 @@ def _no_devices(root: str) -> None:
         below = place == os.fsencode(root) or place.startswith(os.fsencode(root) + b"/")
         if below and "nodev" not in options and os.path.isdir(place):  # noqa: PTH112
             flags = sum(flag for name, flag in _MOUNT_FLAGS.items() if name in options)
-            mount(None, place, REMOUNT | BIND | NODEV | flags)
+            try:
+                mount(None, place, REMOUNT | BIND | NODEV | flags)
+            except OSError as error:
+                # What another mount covers is no mount point to us, nor to a program, which cannot take the other away.
+                if error.errno != errno.EINVAL:
+                    raise
 
 
 def _own_users(asked: int, answered: int) -> bool:
