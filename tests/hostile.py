@@ -237,6 +237,13 @@ def network() -> None:
         fcntl.ioctl(control, 0x8922, request)
 
 
+def hypervisor() -> None:
+    """A socket to whoever runs this host, which is no part of any network namespace."""
+    import socket
+
+    socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM).close()
+
+
 Steps = tuple[Callable[[], object], ...]
 
 
@@ -287,6 +294,7 @@ def others() -> Iterator[tuple[str, Steps]]:
     yield "accounting", (partial(libcall, libc.acct, None),)
     yield "another kernel", (partial(system, 246, 0, 0, None, 0),)
     yield "the host's network", (network,)
+    yield "the host's hypervisor", (hypervisor,)
     for path in ("/proc", "/dev", "/sys", "/dev/null", "/"):
         yield f"unmount {path}", (partial(uncover, path),)
 

@@ -70,7 +70,8 @@ class Chroot:
         options = "m" * may_mount + "n" * network or "-"
         # Without our modules, which it does not need: quicker, and none of them can be what is to be changed.
         command = [sys.executable, "-I", "-S", "-B", enter.__file__, str(self.root), options, *argv]
-        given = {"environment": ENVIRONMENT | dict(env or {}), "filter": call_filter(may_mount=may_mount).hex()}
+        refused = call_filter(may_mount=may_mount, network=network)
+        given = {"environment": ENVIRONMENT | dict(env or {}), "filter": refused.hex()}
         outside = {"TWINROOT_ENTER": json.dumps(given)}
         with lent_resolver(self.root) if network else nullcontext():
             return run(command, env=outside, stdin=stdin, ok=ok, on_line=on_line, merged=merged)
