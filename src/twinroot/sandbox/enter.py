@@ -22,7 +22,6 @@ import stat
 import struct
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 
 NEWNS, NEWCGROUP, NEWUTS, NEWIPC = 0x00020000, 0x02000000, 0x04000000, 0x08000000  # linux/sched.h
 NEWUSER, NEWPID, NEWNET = 0x10000000, 0x20000000, 0x40000000
@@ -33,6 +32,7 @@ _DETACH = 2
 _SET_PDEATHSIG, _SET_SECCOMP, _CAPBSET_DROP, _FILTER = 1, 22, 24, 2  # linux/prctl.h, linux/seccomp.h
 # What root needs to write an image: owners, modes, capabilities of files, other users (capabilities(7): chown,
 # dac_override, fowner, fsetid, kill, setgid, setuid, setpcap, net_bind_service, sys_chroot, mknod, setfcap).
+SYS_CHROOT = 18
 KEPT = frozenset((0, 1, 3, 4, 5, 6, 7, 8, 10, 18, 27, 31))
 # Within a user namespace of its own a program may have all but what opens files by their inode (dac_read_search).
 LEFT_OUT = frozenset((2,))
@@ -84,7 +84,8 @@ def _inside(root: str, options: str, argv: Sequence[str], asked: int, answered: 
         separate = NEWUTS | NEWIPC | (0 if "n" in options else NEWNET)
         # A cgroup namespace that is the program's own would let it mount the host's cgroups.
         unshare(NEWNS | NEWCGROUP)
-        _move_in(root)
+        if not _move_in(root):
+            given_up |= {SYS_CHROOT}
         own_users = "m" in options and _own_users(asked, answered)
         # After the user namespace, if there is one, so that the program has its say in them.
         unshare(separate | (NEWNS if own_users else 0))
@@ -107,13 +108,24 @@ def _inside(root: str, options: str, argv: Sequence[str], asked: int, answered: 
 def _become(argv: Sequence[str], environment: Mapping[str, str]) -> None:
     """Execute a program, looked for in the search path that it will have; returns when there is none."""
     directories = environment.get("PATH", "").split(":") if "/" not in argv[0] else [""]
+    denied: OSError | None = None
     for directory in directories:
-        with suppress(FileNotFoundError, NotADirectoryError):
+        try:
             os.execve(f"{directory}/{argv[0]}" if directory else argv[0], list(argv), environment)
+        except PermissionError as error:
+            denied = error
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+    if denied:
+        raise denied
 
 
-def _move_in(root: str) -> None:
-    """Make the tree the root of this mount namespace, with a /proc of this PID namespace, and let the host's go."""
+def _move_in(root: str) -> bool:
+    """Make the tree the root of this mount namespace, with a /proc of this PID namespace; whether the host's has gone.
+
+    It stays, covered, where we are in a chroot, or where the host runs from an initramfs. The way back would be by
+    chroot(2).
+    """
     mount(None, "/", PRIVATE | REC)
     mount(root, root, BIND | REC)
     os.chdir(root)
@@ -127,15 +139,16 @@ def _move_in(root: str) -> None:
         mount(None, place, REMOUNT | BIND | RDONLY | NOSUID | NOEXEC | (0 if hidden else NODEV))
     # From here on the names of Python's own files are the image's: nothing more may be loaded.
     sys.meta_path.clear()
-    if libc.syscall(ctypes.c_long(_PIVOT_ROOT), b".", b".") == 0:
+    gone = bool(libc.syscall(ctypes.c_long(_PIVOT_ROOT), b".", b".") == 0)
+    if gone:
         check(libc.umount2(b".", _DETACH), "umount")
     elif ctypes.get_errno() == errno.EINVAL:
-        # The host's root is the kernel's first one, as in an initramfs: it cannot go, only be covered.
         mount(".", "/", MOVE)
         os.chroot(".")
     else:
         check(-1, "pivot_root")
     os.chdir("/")
+    return gone
 
 
 def host_settings(proc: str) -> Iterator[tuple[str, bool]]:
