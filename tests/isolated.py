@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,12 @@ def sh(chroot, script, **options):
 """Goes before code that runs programs in the tree that is the first argument."""
 
 
-def isolated(code: str, *arguments: str | Path, expect: int = 0) -> Any:
-    """Run `code` behind `isolate()`, with `sys.argv[1:]`; what it prints last is JSON and is returned."""
-    command = [sys.executable, "-c", _BEFORE + code, *arguments]
+def isolated(code: str, *arguments: str | Path, expect: int = 0, before: Sequence[str | Path] = ()) -> Any:
+    """Run `code` behind `isolate()`, with `sys.argv[1:]`; what it prints last is JSON and is returned.
+
+    `before` is a command that runs the one that follows it.
+    """
+    command = [*before, sys.executable, "-c", _BEFORE + code, *arguments]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == expect, result.stderr
     lines = result.stdout.splitlines()

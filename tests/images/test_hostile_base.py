@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.images.inside import Inside
 from tests.images.synthetic import small_base
 from tests.images.workplace import Workplace
 
@@ -182,3 +183,39 @@ def test_links_on_what_becomes_the_esp(place: Workplace, tmp_path: Path) -> None
 
     place.fails(small_base(tmp_path / "base.raw", edit), _STORAGE + _CONFIG, says=["/boot/efi/EFI", "symbolic link"])
     assert _listing(victim) == before
+
+
+_HOSTILE = """#!/bin/sh
+for path in /proc/sys /_imageconfigs /var/cache; do busybox mount -o remount,bind,rw $path; done
+for kind in sysfs proc devtmpfs debugfs cgroup2; do
+  busybox mkdir -p /m/$kind; busybox mount -t $kind none /m/$kind && echo $kind >> /etc/got-in
+done
+busybox umount -l /proc/sys /dev/null /_imageconfigs
+true >> /proc/sys/kernel/core_pattern && echo settings >> /etc/got-in
+busybox touch /_imageconfigs/x && echo configuration >> /etc/got-in
+busybox mknod /disk b NUMBERS; busybox head -c 1 /disk > /dev/null && echo disk >> /etc/got-in
+busybox test -e SECRET && echo host >> /etc/got-in
+busybox ls /proc/1/root/ >> /etc/root
+[ -z "$2" ] || busybox true > "$2"
+"""
+
+
+@pytest.mark.skipif(not shutil.which("busybox"), reason="needs busybox-static")
+def test_programs_and_scripts_that_mean_harm(place: Workplace, tmp_path: Path) -> None:
+    """A script of the configuration, and a program of the base that every run with a hard reset starts."""
+    rows = [row.split() for row in Path("/proc/partitions").read_text().splitlines()[2:]]
+    (tmp_path / "secret").write_text("secret")
+    numbers = " ".join(rows[0][:2]) if rows else "8 0"
+    text = _HOSTILE.replace("NUMBERS", numbers).replace("SECRET", str(tmp_path / "secret"))
+
+    def edit(root: Path) -> None:
+        shutil.copy(shutil.which("busybox") or "", root / "usr/bin/busybox")
+        (root / "usr/sbin/grub-mkconfig").write_text(text)
+
+    (place.root / "harm.sh").write_text(text)
+    scripts = "scripts:\n  postCustomization: [{path: harm.sh, interpreter: /usr/bin/sh}]\n"
+    settings = Path("/proc/sys/kernel/core_pattern").read_text()
+    image = Inside(place.succeeds(small_base(tmp_path / "base.raw", edit), _CONFIG + scripts))
+    assert image.text("/etc/root") and image.entry("/etc/got-in") is None, image.text("/etc/got-in")
+    assert not (place.root / "x").exists()
+    assert Path("/proc/sys/kernel/core_pattern").read_text() == settings

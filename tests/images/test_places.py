@@ -150,7 +150,7 @@ def test_esp_too_small(place: Workplace, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("program", "package"),
     [("mke2fs", "e2fsprogs"), ("mcopy", "mtools"), ("qemu-img", "qemu-utils"), ("mkfs.vfat", "dosfstools"),
-     ("unshare", "util-linux"), ("createrepo_c", "createrepo-c")],
+     ("setpriv", "util-linux"), ("createrepo_c", "createrepo-c")],
 )  # fmt: skip
 def test_missing_program(program: str, package: str, small: Path, place: Workplace, tmp_path: Path) -> None:
     tools = tmp_path / "tools"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,7 +49,7 @@ with open_chroot(root, disk_links={"by-uuid/ABCD": "/dev/vda1"}) as chroot:
     assert found["null"] == "yes"
     assert found["link"].endswith("../../vda1\nyes")
     assert found["cwd"] == "/" and found["fd"] == "through"
-    assert "TWINROOT_DROP" not in found["env"] and {"PATH", "HOME"} <= set(found["env"])
+    assert "TWINROOT_ENTER" not in found["env"] and {"PATH", "HOME"} <= set(found["env"])
     assert int(found["pids"]) < 8
     assert sorted(path.name for path in root.iterdir()) == ["bin", "dev", "proc", "run", "sys", "tmp"]
     assert not [path for name in ("dev", "proc", "run", "sys", "tmp") for path in (root / name).iterdir()]
@@ -66,9 +68,11 @@ with open_chroot(root) as chroot:
         "sys": "mkdir /sys/x",
     }
     found = {key: chroot.run(["/bin/sh", "-c", script], ok=range(256)).code for key, script in tries.items()}
-    found["hostname"] = sh(chroot, "hostname other-name; hostname")
-    found["mount"] = sh(chroot, "mkdir -p /mnt; mount -t tmpfs none /mnt; touch /mnt/x; ls /mnt")
+    found["hostname"] = sh(chroot, "hostname other-name; hostname", may_mount=True)
+    mounts = "mkdir -p /mnt; mount -t tmpfs none /mnt; touch /mnt/x; ls /mnt"
+    found["mount"] = sh(chroot, mounts, may_mount=True)
     found["mount later"] = sh(chroot, "ls /mnt")
+    found["no mount"] = chroot.run(["/bin/mount", "-t", "tmpfs", "none", "/mnt"], ok=range(256)).code
     status = dict(line.split(":", 1) for line in sh(chroot, "cat /proc/self/status").splitlines())
     found["bounding"] = int(status["CapBnd"], 16)
     found["effective"] = int(status["CapEff"], 16)
@@ -78,7 +82,7 @@ print(json.dumps(found))
     )  # fmt: skip
     assert found["sysctl"] != 0 and found["sysrq"] != 0 and found["sys"] != 0
     assert found["hostname"] == "other-name" and socket.gethostname() == name
-    assert found["mount"] == "x" and found["mount later"] == ""
+    assert found["mount"] == "x" and found["mount later"] == "" and found["no mount"] != 0
     for number in (2, 16, 17, 22, 25, 34, 39):  # dac_read_search, sys_module, sys_rawio …
         assert not found["bounding"] >> number & 1 and not found["effective"] >> number & 1
     assert found["effective"] >> 0 & 1  # chown
@@ -101,8 +105,8 @@ def test_no_way_up_leads_to_the_host(root: Path, name: str) -> None:
         OPEN_CHROOT
         + """
 with open_chroot(root) as chroot:
-    inner = "mkdir -p /inner; mount --bind / /inner; mount --bind /proc /inner/proc; "
-    print(json.dumps(sh(chroot, inner + sys.argv[2]).split()))
+    inner = "mkdir -p /inner; mount --rbind / /inner; "
+    print(json.dumps(sh(chroot, inner + sys.argv[2], may_mount=True).split()))
 """
         , root, ESCAPES[name],
     )  # fmt: skip
@@ -237,6 +241,45 @@ print(json.dumps(found))
     )  # fmt: skip
     assert found == ["/shown", "content", "no", False, 1]
     assert [path.name for path in shown.iterdir()] == ["file"]
+
+
+def test_mounts_under_mounts(root: Path) -> None:
+    """What another mount covers is in no program's way, and not in ours."""
+    found = isolated(
+        OPEN_CHROOT
+        + """
+from twinroot.sandbox.mounts import Mounts
+with Mounts() as mounts:
+    for name in ("a", "a/b", "a"):
+        mounts.tmpfs(root / name, "mode=755")
+    (root / "a/b").mkdir()
+    with open_chroot(root) as chroot:
+        print(json.dumps(sh(chroot, "cat /proc/self/mounts")))
+"""
+        , root,
+    )  # fmt: skip
+    options = {row.split()[1]: row.split()[3] for row in found.splitlines()}
+    assert {"nodev"} <= set(options["/a"].split(",")) & set(options["/"].split(","))
+    assert "nodev" not in options["/dev/null"].split(",")
+
+
+def test_a_host_without_user_namespaces(root: Path, tmp_path: Path) -> None:
+    """A script runs, and is told why it cannot mount. The host's limit is played by that of a user namespace."""
+    code = f"""
+import json, os, sys
+from pathlib import Path
+from twinroot.sandbox.namespace import isolate
+Path("/proc/sys/user/max_user_namespaces").write_text("0")
+isolate()
+{OPEN_CHROOT}
+with open_chroot(root) as chroot:
+    print(chroot.run(["/bin/sh", "-c", "echo runs; mount -t tmpfs none /sys || echo no"], may_mount=True, merged=True))
+"""
+    command = ["unshare", "--user", "--map-root-user", sys.executable, "-c", code, str(root)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "this host allows no user namespace" in done.stdout
+    assert done.stdout.index("runs") < done.stdout.index("permission denied") < done.stdout.rindex("no")
 
 
 MOUNTS = """

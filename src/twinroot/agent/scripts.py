@@ -103,7 +103,7 @@ def run_in_target(chroot: Chroot, loaded: Loaded, environment: Mapping[str, str]
     log.info("Running %s", loaded.shown)
     with _placed(chroot, loaded.text) as path:
         argv = [loaded.script.interpreter or _SHELL, path, *loaded.script.arguments]
-        chroot.run(argv, env=environment, on_line=_see(loaded), merged=True, network=True)
+        chroot.run(argv, env=environment, on_line=_see(loaded), merged=True, network=True, may_mount=True)
 
 
 def failure(name: str, loaded: Loaded, error: CommandError | MissingToolError) -> ServicingError:

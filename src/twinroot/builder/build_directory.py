@@ -70,7 +70,10 @@ def open_build_directory(path: Path) -> Iterator[BuildDirectory]:
 def _make(*directories: Path) -> None:
     for directory in directories:
         try:
-            directory.mkdir(exist_ok=True)
+            # An image has programs that run as root whoever starts them: nobody else of this host shall get at them.
+            directory.mkdir(mode=0o700, exist_ok=True)
+            if directory.stat().st_uid == os.geteuid():
+                directory.chmod(0o700)
         except OSError as error:
             raise InputError(f"cannot be made: {error.strerror}", where=str(directory)) from error
 

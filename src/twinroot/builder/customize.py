@@ -53,7 +53,7 @@ from twinroot.tools.run import require
 log = logging.getLogger(__name__)
 
 _PROGRAMS = ("qemu-img", "blkid", "debugfs", "mke2fs", "resize2fs", "e2fsck", "mkfs.vfat", "mcopy", "mdir", "mkswap")
-_PROGRAMS_ISOLATION = ("mount", "umount", "unshare", "setpriv", "chroot")
+_PROGRAMS_ISOLATION = ("mount", "umount", "setpriv")
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,8 @@ def _run(chroot: Chroot, file: ConfigFile, script: Script, key: KeyPath, path: s
 
     try:
         argv = [interpreter, path, *script.arguments]
-        chroot.run(argv, env=script.environment_variables, on_line=see, merged=True, network=network)
+        env = script.environment_variables
+        chroot.run(argv, env=env, on_line=see, merged=True, network=network, may_mount=True)
     except CommandError as error:
         raise _failure(error, what, file, key) from error
 

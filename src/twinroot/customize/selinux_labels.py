@@ -20,10 +20,10 @@ from twinroot.sandbox.chroot import Chroot
 from twinroot.sandbox.mounts import Mounts
 from twinroot.sandbox.paths import place_file, read_text, remove_inside, resolve_inside
 from twinroot.system.selinux_config import CONFIG, setting
+from twinroot.system.selinux_labels import ATTRIBUTE, relabel
 
 _VIEW = "/run/twinroot/labels"
 _PROBE = "/etc/.twinroot-label"
-_ATTRIBUTE = "security.selinux"
 
 
 def policy_name(root: Path) -> str:
@@ -78,9 +78,8 @@ def set_labels(chroot: Chroot, disk: PlannedDisk) -> None:
             inside = _VIEW + path.rstrip("/")
             view = mounts.bind(mount, chroot.root / inside.lstrip("/"))
             _check_device(view, path)
-            argv = ["setfiles", "-m", "-r", _VIEW, contexts, inside]
             try:
-                chroot.run(argv)
+                relabel(chroot, contexts, inside, view=_VIEW)
             except CommandError as error:
                 raise _explained(error) from error
 
@@ -98,7 +97,7 @@ def _contexts(root: Path) -> str:
 def _check_host(root: Path) -> None:
     probe = place_file(root, _PROBE, "")
     try:
-        os.setxattr(probe, _ATTRIBUTE, b"system_u:object_r:etc_t:s0\0")
+        os.setxattr(probe, ATTRIBUTE, b"system_u:object_r:etc_t:s0\0")
     except OSError as error:
         raise HostError(
             f"os.selinux: SELinux labels cannot be written on this host: {error.strerror}",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 _PACKAGES = {
     "blkid": "util-linux",
-    "chroot": "coreutils",
     "btrfs": "btrfs-progs",
     "btrfstune": "btrfs-progs",
     "createrepo_c": "createrepo-c",
@@ -48,7 +47,6 @@ _PACKAGES = {
     "tar": "tar",
     "tune2fs": "e2fsprogs",
     "umount": "mount",
-    "unshare": "util-linux",
     "veritysetup": "cryptsetup-bin",
     "wipefs": "util-linux",
     "xfs_admin": "xfsprogs",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +51,12 @@ def test_scratch_goes_and_caches_stay(tmp_path: Path) -> None:
             assert (build.cache / "kept").exists() is bool(round_number)
             (build.cache / "kept").touch()
         assert names(tmp_path / "new/dir") == ["cache", "lock"]
+
+
+def test_what_an_image_holds_is_out_of_the_reach_of_other_users(tmp_path: Path) -> None:
+    (tmp_path / "cache").mkdir(mode=0o755)  # of an earlier version
+    with open_build_directory(tmp_path) as build:
+        assert [stat.S_IMODE(path.stat().st_mode) for path in (build.scratch, build.cache)] == [0o700, 0o700]
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])

@@ -11,6 +11,7 @@ from twinroot.agent.errors import ServicingError
 from twinroot.agent.osconfig.blame import blaming
 from twinroot.sandbox.chroot import Chroot
 from twinroot.sandbox.paths import place_file, read_text, resolve_inside
+from twinroot.system import selinux_labels
 from twinroot.system.selinux_config import CONFIG, setting, with_mode
 
 Mode = Literal["disabled", "permissive", "enforcing"]
@@ -59,5 +60,5 @@ def relabel(chroot: Chroot, mounts: Sequence[str]) -> None:
         hint = "use an image with policycoreutils and a policy, or set os.selinux.mode: disabled"
         raise ServicingError("selinux-enabled-but-not-found", message, hint=hint)
     with blaming("run-os-modifier", "os.selinux.mode"):
-        if mounts:
-            chroot.run(["setfiles", "-m", contexts, *mounts])
+        for path in mounts:
+            selinux_labels.relabel(chroot, contexts, path)
