@@ -7,11 +7,16 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from twinroot import __version__
 from twinroot.cli.arguments import Parser
 from twinroot.cli.frame import Show, report_problems, run_command
 from twinroot.events import Emit
+
+if TYPE_CHECKING:
+    # Has no public name, and takes types only for checkers.
+    Commands = argparse._SubParsersAction[Parser]
 
 log = logging.getLogger("twinroot.cli")
 
@@ -42,10 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
         help=summary,
         description="Say whether a host configuration is right. Nothing on the machine is read.",
     )
-    command.add_argument(
-        "config", type=Path, nargs="?", default=DEFAULT_CONFIG, metavar="CONFIG",
-        help=f"the host configuration (default: {DEFAULT_CONFIG})",
-    )  # fmt: skip
+    _add_config(command)
     _add_global_flags(command, top=False)
     command.set_defaults(run=_run_validate)
     summary = "print the status of this machine, or a part of it"
@@ -55,7 +57,36 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("-o", "--outfile", type=Path, metavar="FILE", help="write it to a file instead")
     _add_global_flags(command, top=False)
     command.set_defaults(run=_run_get)
+    _add_diagnose(commands)
+    _add_start_network(commands)
     return parser
+
+
+def _add_diagnose(commands: Commands) -> None:
+    summary = "collect what tells of a fault of this machine"
+    text = "Write logs, datastores and a description of this machine into one file, for whoever looks for a fault."
+    command = commands.add_parser("diagnose", help=summary, description=text)
+    command.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the file (tar, zstd)")
+    command.add_argument("--journal", action="store_true", help="add the whole journal")
+    command.add_argument("--selinux", action="store_true", help="add the audit log")
+    _add_global_flags(command, top=False)
+    command.set_defaults(run=_run_diagnose)
+
+
+def _add_start_network(commands: Commands) -> None:
+    """Hidden, as that of the peer: a unit calls it."""
+    text = "Start the network of `managementOs.netplan`, or else of `os.netplan`, in the running system."
+    command = commands.add_parser("start-network", description=text)
+    _add_config(command)
+    _add_global_flags(command, top=False)
+    command.set_defaults(run=_run_start_network)
+
+
+def _add_config(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "config", type=Path, nargs="?", default=DEFAULT_CONFIG, metavar="CONFIG",
+        help=f"the host configuration (default: {DEFAULT_CONFIG})",
+    )  # fmt: skip
 
 
 def _add_global_flags(parser: argparse.ArgumentParser, *, top: bool) -> None:
@@ -99,6 +130,36 @@ def _get(arguments: argparse.Namespace) -> Show | None:
     with replacing(arguments.outfile) as partial:
         partial.write_text(text)
     return None
+
+
+def _run_diagnose(arguments: argparse.Namespace) -> int:
+    from twinroot.agent.diagnose import write_bundle
+    from twinroot.output.files import check_output, replacing
+
+    def work(_emit: Emit) -> None:
+        check_output(arguments.output)
+        with replacing(arguments.output) as partial:
+            found = write_bundle(
+                partial, version=__version__, full_journal=arguments.journal, selinux=arguments.selinux
+            )
+        for failure in found.failures:
+            log.debug("not collected: %s: %s", failure["item"], failure["error"])
+        log.info("Wrote %s with %d files", arguments.output, len(found.files))
+
+    return run_command(arguments, "the diagnostics cannot be written", work, failed=FAILED)
+
+
+def _run_start_network(arguments: argparse.Namespace) -> int:
+    from twinroot.agent.start_network import start_network
+    from twinroot.config.load_host import load_host_config
+
+    def work(_emit: Emit) -> None:
+        loaded = load_host_config(arguments.config)
+        report_problems(loaded.warnings, logging.WARNING, arguments.log_format)
+        if not start_network(loaded.config):
+            log.info("%s has no network for this system; nothing was changed", arguments.config)
+
+    return run_command(arguments, "the network was not started", work, failed=FAILED)
 
 
 if __name__ == "__main__":
