@@ -54,6 +54,7 @@ CATEGORIES: dict[str, str] = {
     "run-os-modifier": "servicing",
     "selinux-enabled-but-not-found": "invalid-input",
     "set-up-users": "servicing",
+    "start-network": "servicing",
     "update-grub-configs": "servicing",
     "write-additional-file": "servicing",
     "write-netplan-config": "servicing",

@@ -18,6 +18,9 @@ from twinroot.events import Emit
 if TYPE_CHECKING:
     from twinroot.agent.datastore import Datastore
 
+    # Has no public name, and takes types only for checkers.
+    Commands = argparse._SubParsersAction[Parser]
+
 log = logging.getLogger("twinroot.cli")
 
 FAILED = 2
@@ -73,7 +76,29 @@ def build_parser() -> argparse.ArgumentParser:
     _add_global_flags(command, top=False)
     command.set_defaults(run=_run_get)
     offline_initialize.add(commands, lambda parser: _add_global_flags(parser, top=False))
+    _add_diagnose(commands)
+    _add_start_network(commands)
     return parser
+
+
+def _add_diagnose(commands: Commands) -> None:
+    summary = "collect what tells of a fault of this machine"
+    text = "Write logs, datastores and a description of this machine into one file, for whoever looks for a fault."
+    command = commands.add_parser("diagnose", help=summary, description=text)
+    command.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the file (tar, zstd)")
+    command.add_argument("--journal", action="store_true", help="add the whole journal")
+    command.add_argument("--selinux", action="store_true", help="add the audit log")
+    _add_global_flags(command, top=False)
+    command.set_defaults(run=_run_diagnose)
+
+
+def _add_start_network(commands: Commands) -> None:
+    """Hidden, as that of the peer: a unit calls it."""
+    text = "Start the network of `managementOs.netplan`, or else of `os.netplan`, in the running system."
+    command = commands.add_parser("start-network", description=text)
+    _add_config(command)
+    _add_global_flags(command, top=False)
+    command.set_defaults(run=_run_start_network)
 
 
 def _add_config(command: argparse.ArgumentParser) -> None:
@@ -135,6 +160,36 @@ def _report(kind: str, datastore: Datastore) -> str:
 
     text = to_yaml(report(kind, datastore.status(), datastore.history()))
     return text.removesuffix("...\n")  # the end of a document that is one scalar
+
+
+def _run_diagnose(arguments: argparse.Namespace) -> int:
+    from twinroot.agent.diagnose import write_bundle
+    from twinroot.output.files import check_output, replacing
+
+    def work(_emit: Emit) -> None:
+        check_output(arguments.output)
+        with replacing(arguments.output) as partial:
+            found = write_bundle(
+                partial, version=__version__, full_journal=arguments.journal, selinux=arguments.selinux
+            )
+        for failure in found.failures:
+            log.debug("not collected: %s: %s", failure["item"], failure["error"])
+        log.info("Wrote %s with %d files", arguments.output, len(found.files))
+
+    return run_command(arguments, "the diagnostics cannot be written", work, failed=FAILED)
+
+
+def _run_start_network(arguments: argparse.Namespace) -> int:
+    from twinroot.agent.start_network import start_network
+    from twinroot.config.load_host import load_host_config
+
+    def work(_emit: Emit) -> None:
+        loaded = load_host_config(arguments.config)
+        report_problems(loaded.warnings, logging.WARNING, arguments.log_format)
+        if not start_network(loaded.config):
+            log.info("%s has no network for this system; nothing was changed", arguments.config)
+
+    return run_command(arguments, "the network was not started", work, failed=FAILED)
 
 
 if __name__ == "__main__":

@@ -310,6 +310,8 @@ def _check_table(table: Table) -> None:
 
 def _read_at(stream: BinaryIO, offset: int, length: int) -> bytes:
     """Up to `length` bytes from `offset`; fewer at the end of the stream."""
+    if offset >= stream.seek(0, io.SEEK_END):
+        return b""  # damaged fields lead anywhere, and files cannot seek to everywhere
     stream.seek(offset)
     parts = bytearray()
     while len(parts) < length and (part := stream.read(length - len(parts))):

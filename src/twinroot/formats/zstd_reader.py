@@ -2,8 +2,9 @@
 
 Frame boundaries are found by walking the format (RFC 8878, section 3.1): magic, frame header, blocks of known length,
 checksum. That needs no decompression, and it tells three things before any memory is spent: the window a frame asks
-for, how long its contents are, and where it ends. Frames of up to `_WHOLE` bytes of contents go to worker threads;
-larger ones, or those that do not say, are decoded block by block as they come. Skippable frames are skipped.
+for, how long its contents are, and where it ends. Frames of up to `_WHOLE` bytes of contents go to worker threads, as
+many as `_HELD` bytes allow; larger ones, or those that do not say, are decoded block by block as they come. Skippable
+frames are skipped.
 
 Output is a sequence of `Piece`s without gaps; stretches of zeros come without data, so that a consumer can leave
 holes. Damage of any kind is a FormatError.
@@ -28,13 +29,17 @@ DEFAULT_WINDOW_LOG = 27
 MAGIC = 0xFD2FB528
 SKIPPABLE_MAGIC = 0x184D2A50
 
-_WHOLE = 64 * MIB
+# As long as the frames that we make at high levels.
+_WHOLE = 32 * MIB
+# What frames in work may take together, compressed and not: a machine that is serviced has other things to do.
+_HELD = 64 * MIB
 # More do not pay, the target of the data is slower; and each holds a whole frame.
 _MOST_THREADS = 4
 # Zeros are looked for in steps of this many bytes; a multiple of every block size a target has.
 _GRAIN = 64 * KIB
 # Frames this short that turn out to be zeros are remembered and not decoded again.
 _SHORT = 4 * KIB
+_MOST_REMEMBERED = 64
 _CUT_OFF = "the compressed data is cut off"
 
 
@@ -72,6 +77,14 @@ class FrameHeader:
 _Part = bytes | int  # decoded bytes, or that many zeros
 
 
+@dataclass(frozen=True)
+class _Job:
+    """Work that any thread may do. It takes up to `size` bytes of memory, until its result is taken."""
+
+    run: Callable[[], _Part]
+    size: int
+
+
 def decompress(
     chunks: Iterable[bytes],
     *,
@@ -86,20 +99,18 @@ def decompress(
     """
     if max_window_log > _LARGEST_WINDOW_LOG:
         raise WindowError(f"may need a window of 2^{max_window_log} bytes, more than zstd supports")
-    decoder = _Decoder(_Input(iter(chunks)), max_window_log)
+    decoder = _Decoder(_Input(iter(chunks)), max_window_log, length)
     offset = 0
     zeros = bytes(_GRAIN)
     workers = threads or min(available_threads(), _MOST_THREADS)
     with ThreadPoolExecutor(workers, thread_name_prefix="unzstd") as pool:
         for part in _parallel(decoder, pool, workers):
-            size = part if isinstance(part, int) else len(part)
-            if offset + size > length:
-                raise LengthError(f"decompresses to more than the {length} bytes it should have")
             if isinstance(part, int):
                 yield Piece(offset, part, None)
+                offset += part
             else:
                 yield from _pieces(part, offset, zeros)
-            offset += size
+                offset += len(part)
     if offset != length:
         raise LengthError(f"decompresses to {offset} bytes instead of {length}")
 
@@ -157,16 +168,17 @@ class _Input:
 
 
 class _Decoder:
-    """Cuts the input into frames and decodes them."""
+    """Cuts the input into frames and decodes them, up to `length` bytes in all."""
 
-    def __init__(self, source: _Input, max_window_log: int) -> None:
+    def __init__(self, source: _Input, max_window_log: int, length: int) -> None:
         self._input = source
+        self._length = self._left = length
         self._max_window_log = max_window_log
         self._max_window = 1 << max(max_window_log, MIN_WINDOW_LOG)
         self._local = threading.local()
         self._known_zeros: dict[bytes, int] = {}
 
-    def jobs(self) -> Iterator[Callable[[], _Part] | _Part]:
+    def jobs(self) -> Iterator[_Job | _Part]:
         """What to do, in order: work that any thread may do, or output that is there already."""
         while head := self._input.peek(18):
             magic = int.from_bytes(head[:4], "little")
@@ -182,27 +194,32 @@ class _Decoder:
         while left:
             left -= len(self._input.take(min(left, MIB)))
 
-    def _frame(self, header: FrameHeader) -> Iterator[Callable[[], _Part] | _Part]:
+    def _frame(self, header: FrameHeader) -> Iterator[_Job | _Part]:
         parts = self._parts(header)
-        if header.content is None or header.content > _WHOLE:
+        content = header.content or 0
+        # Before anything is decoded: what a header promises would be allocated.
+        self._check_room(content)
+        if not content or content > _WHOLE:
             yield from self._stream(parts)
             return
         # A frame may legally consist of any number of empty blocks; beyond this it is no longer kept in memory.
-        limit = header.content + header.content // 64 + 64 * KIB
-        gathered: list[bytes] = []
-        size = 0
+        limit = content + content // 64 + 64 * KIB
+        gathered = bytearray()
         for part in parts:
-            gathered.append(part)
-            size += len(part)
-            if size > limit:
-                yield from self._stream(_chain(gathered, parts))
+            gathered += part
+            if len(gathered) > limit:
+                yield from self._stream(_chain(bytes(gathered), parts))
                 return
-        frame = b"".join(gathered)
+        frame = bytes(gathered)
+        self._left -= content
         if known := self._known_zeros.get(frame):
             yield known
         else:
-            content = header.content
-            yield lambda: self._whole(frame, content)
+            yield _Job(lambda: self._whole(frame, content), content + len(frame))
+
+    def _check_room(self, size: int) -> None:
+        if size > self._left:
+            raise LengthError(f"decompresses to more than the {self._length} bytes it should have")
 
     def _parts(self, header: FrameHeader) -> Iterator[bytes]:
         """The bytes of one frame, in steps of a block."""
@@ -220,6 +237,8 @@ class _Decoder:
         try:
             for part in parts:
                 if output := decoder.decompress(part):
+                    self._check_room(len(output))
+                    self._left -= len(output)
                     yield output
         except zstandard.ZstdError as error:
             raise _damaged(error) from error
@@ -231,29 +250,35 @@ class _Decoder:
         if not hasattr(self._local, "decoder"):
             self._local.decoder = zstandard.ZstdDecompressor(max_window_size=self._max_window)
         try:
-            output: bytes = self._local.decoder.decompress(frame) if content else b""
+            output: bytes = self._local.decoder.decompress(frame)
         except zstandard.ZstdError as error:
             raise _damaged(error) from error
         if len(output) != content:
             raise FormatError(_CUT_OFF)
         if len(frame) <= _SHORT and not output.strip(b"\0"):
-            self._known_zeros[frame] = len(output)
+            if len(self._known_zeros) < _MOST_REMEMBERED:
+                self._known_zeros[frame] = len(output)
             return len(output)
         return output
 
 
 def _parallel(decoder: _Decoder, pool: ThreadPoolExecutor, workers: int) -> Iterator[_Part]:
     """Run the decoder's jobs on the pool, a bounded number at a time, and yield their results in order."""
-    waiting: deque[Future[_Part] | _Part] = deque()
+    waiting: deque[tuple[Future[_Part] | _Part, int]] = deque()
+    held = 0
     try:
         for job in decoder.jobs():
-            waiting.append(pool.submit(job) if callable(job) else job)
-            while len(waiting) > workers + 1:
-                yield _result(waiting.popleft())
+            size = job.size if isinstance(job, _Job) else 0
+            while waiting and (len(waiting) > workers or held + size > _HELD):
+                item, taken = waiting.popleft()
+                yield _result(item)
+                held -= taken
+            waiting.append((pool.submit(job.run) if isinstance(job, _Job) else job, size))
+            held += size
         while waiting:
-            yield _result(waiting.popleft())
+            yield _result(waiting.popleft()[0])
     finally:
-        for item in waiting:
+        for item, _ in waiting:
             if isinstance(item, Future):
                 item.cancel()
 
@@ -276,8 +301,8 @@ def _pieces(data: bytes, offset: int, zeros: bytes) -> Iterator[Piece]:
         yield Piece(offset + start, len(view) - start, None if run_is_zero else view[start:])
 
 
-def _chain(first: list[bytes], rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield from first
+def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
     yield from rest
 
 

@@ -44,6 +44,10 @@ def place(tmp_path: Path) -> Path:
         (["validate", "good.yaml", "bad.yaml"], 2, "unrecognized arguments: bad.yaml"),
         (["validate", "-v", "loud"], 2, "invalid choice: 'loud'"),
         (["validat"], 2, "invalid choice: 'validat'"),
+        (["start-network", "good.yaml"], 0, "good.yaml has no network for this system; nothing was changed"),
+        (["start-network", "bad.yaml"], 2, "the configuration has 2 problems"),
+        (["diagnose"], 2, "the following arguments are required: -o/--output"),
+        (["diagnose", "-o", "absent/x"], 2, "the output directory absent does not exist"),
         ([], 2, "the following arguments are required: COMMAND"),
     ],
 )
@@ -53,6 +57,16 @@ def test_validate(place: Path, words: list[str], code: int, says: str) -> None:
     assert says in result.stderr
     assert says or not result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_diagnose(place: Path) -> None:
+    result = run("trident", "-v", "info", "diagnose", "--output", "bundle.tar.zst", directory=place)
+    assert (result.returncode, result.stdout) == (0, "")
+    assert "Wrote bundle.tar.zst with" in result.stderr
+    assert (place / "bundle.tar.zst").read_bytes()[:4] == b"\x28\xb5\x2f\xfd"
+    assert {path.name for path in place.iterdir()} == {
+        "good.yaml", "bad.yaml", "warns.yaml", "image.yaml", "bundle.tar.zst"
+    }  # fmt: skip
 
 
 def test_without_a_name_the_configuration_of_the_machine_is_meant(place: Path) -> None:

@@ -7,6 +7,7 @@ import io
 import struct
 import zlib
 from dataclasses import replace
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -215,6 +216,15 @@ def test_every_flipped_byte_of_header_and_entries_is_refused() -> None:
         broken[position] ^= 0xFF
         with pytest.raises(FormatError):
             gpt.read_table(io.BytesIO(broken))
+
+
+@pytest.mark.parametrize("size", [2**63 + 512, 2**62, 2**45])
+def test_a_size_that_no_disk_has_is_no_crash(tmp_path: Path, size: int) -> None:
+    damaged = bytearray(gpt.primary_bytes(table()))
+    damaged[512] ^= 1
+    (tmp_path / "disk").write_bytes(damaged)
+    with (tmp_path / "disk").open("rb") as file, pytest.raises(FormatError, match="does not contain a GPT"):
+        gpt.read_table(file, size)
 
 
 def test_boot_code_is_kept() -> None:

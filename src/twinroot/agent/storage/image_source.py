@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 import requests
 
@@ -60,7 +60,7 @@ def location_of(url: str) -> Location:
     """Where a URL, or an absolute path, leads to. InputError for what is neither. Pure."""
     if url.startswith("/"):
         return FileLocation(Path(url))
-    parts = urlsplit(url)
+    parts = _split(url)
     if parts.scheme == "file":
         if parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
             raise InputError("a URL of a file has three slashes", where=url, hint="write for example file:///os.cosi")
@@ -78,6 +78,16 @@ def location_of(url: str) -> Location:
     raise InputError(
         f"images are not read from URLs with the scheme '{parts.scheme}'", where=url, hint=f"use {', '.join(SCHEMES)}"
     )
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise InputError(f"this is no URL: {error}", where=url, hint="compare it with where the image is") from error
+    if not url.isprintable():
+        raise InputError("there are characters in the URL that cannot be seen", where=repr(url), hint="remove them")
+    return parts
 
 
 @contextmanager

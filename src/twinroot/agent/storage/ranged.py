@@ -31,7 +31,9 @@ _PIECE = MIB
 # Nearer than this, what lies between is read and dropped: quicker than a new request.
 _NEAR = 64 * KIB
 _WORTH_A_CONNECTION = MIB  # after so many bytes the next request comes without a pause
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+# No file has more bytes than 19 digits count.
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)")
+_BEHIND = re.compile(r"bytes \*/([0-9]{1,19})")
 
 Request = Callable[[str], AbstractContextManager[requests.Response]]
 """A request with a `Range` header of that value. The answer's body is not read yet; its status may be any."""
@@ -164,7 +166,7 @@ def answer_of(status: int, headers: dict[str, str], offset: int, name: str) -> A
     if status >= 500:
         raise NetworkError(f"the server answers with an error ({status})", where=name)
     etag, modified = found.get("etag"), found.get("last-modified")
-    behind = re.fullmatch(r"bytes \*/(\d+)", found.get("content-range", "").strip())
+    behind = _BEHIND.fullmatch(found.get("content-range", "").strip())
     if status == 416 and behind and offset >= int(behind[1]):
         return Answer(offset, offset, Version(int(behind[1]), etag, modified))  # there is nothing from here on
     if status == 200:

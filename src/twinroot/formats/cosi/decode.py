@@ -21,6 +21,8 @@ T = TypeVar("T")
 Json = dict[str, Any]
 
 U32, U64 = 2**32 - 1, 2**64 - 1
+# A document of ten thousand packages has a tenth of it. Empty lists take twenty times their text once they are read.
+_MOST_VALUES = 500_000
 _VERSION = re.compile(r"([0-9]+)\.([0-9]+)", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _SHA384 = re.compile(r"[0-9a-f]{96}", re.ASCII | re.IGNORECASE)
@@ -99,8 +101,16 @@ class _Walk:
 _KINDS: dict[type, str] = {str: "a string", int: "a whole number", dict: "an object", list: "an array"}
 
 
+def has_too_many_values(text: bytes) -> bool:
+    """Whether reading a document would take absurdly much memory."""
+    return sum(text.count(mark) for mark in (b",", b"[", b"{")) > _MOST_VALUES
+
+
 def _load(text: bytes, found: list[Finding]) -> Json | None:
     """The root object of the text."""
+    if has_too_many_values(text):
+        found.append(Finding("M1", "$", f"has more than {_MOST_VALUES} values"))
+        return None
     try:
         loaded = json.loads(text.decode("utf-8"), object_pairs_hook=_pairs, parse_constant=_no_constant)
         json.dumps(loaded, ensure_ascii=False).encode("utf-8")  # lone surrogates, written as \\ud800, end here

@@ -22,7 +22,7 @@ from typing import Any
 
 from twinroot.errors import FormatError
 from twinroot.formats.cosi import model, rules
-from twinroot.formats.cosi.decode import decode
+from twinroot.formats.cosi.decode import decode, has_too_many_values
 from twinroot.formats.cosi.model import Finding, Metadata
 
 # The owner name in the tar header of a `metadata.json` with an integrity field.
@@ -90,6 +90,8 @@ def sealed(metadata: Metadata, size: int | None = None) -> bytes:
 
 def integrity_problem(text: bytes, *, required: bool) -> str | None:
     """Why the integrity field does not fit the member's bytes; None if it does, or if it is absent and may be."""
+    if has_too_many_values(text):
+        return "is too large to be looked at"
     try:
         root = json.loads(text)
         field = root.get("integrity") if isinstance(root, dict) else None

@@ -23,7 +23,7 @@ from twinroot.formats.zstd_reader import DEFAULT_WINDOW_LOG, Piece, decompress
 from twinroot.units import MIB
 
 # A document of ten thousand packages is about 1 MiB long.
-MAX_METADATA = 64 * MIB
+MAX_METADATA = 16 * MIB
 _STEP = MIB
 # Beyond any file; damaged headers may point there, and the system call takes no such offset.
 _FARTHEST = 2**62

@@ -26,6 +26,8 @@ _SIZE_AT = slice(124, 136)
 _CHECKSUM_AT = slice(148, 156)
 # Extended headers hold names; what claims to be longer is damaged.
 _MAX_EXTENDED = MIB
+# Several times as many as the partitions of any disk; a bound for what an archive can make us remember.
+MAX_MEMBERS = 4096
 _PAX_LOCAL, _PAX_GLOBAL, _LONG_NAME, _LONG_LINK = b"x", b"g", b"L", b"K"
 
 ReadAt = Callable[[int, int], bytes]
@@ -79,16 +81,18 @@ def header(name: str, size: int, owner: str = "") -> bytes:
 def walk(read_at: ReadAt) -> Iterator[Member]:
     """The members from offset 0 up to the end-of-archive marker.
 
-    Raises FormatError for a damaged header and when the archive stops without its marker; the first of two zero
-    blocks counts as the end.
+    Raises FormatError for a damaged header, when the archive stops without its marker, and behind `MAX_MEMBERS`; the
+    first of two zero blocks counts as the end.
     """
     offset = 0
-    while True:
+    for _ in range(MAX_MEMBERS):
         member = _member(read_at, offset)
         if member is None:
             return
         yield member
         offset = member.end
+    if _member(read_at, offset) is not None:
+        raise FormatError(f"the archive has more than {MAX_MEMBERS} members")
 
 
 def _member(read_at: ReadAt, start: int) -> Member | None:

@@ -16,6 +16,7 @@ class RangeServer:
 
     data: bytes = field(repr=False)
     etag: str | None = '"one"'
+    last_modified: str | None = None
     cut_after: int | None = None
     """Bytes of a body after which the connection is closed."""
     cuts: int = 0
@@ -23,6 +24,8 @@ class RangeServer:
     answer: Callable[[Request], bool] = lambda _request: False
     ranges: list[str] = field(default_factory=list)
     connections: int = 0
+    sent: int = 0
+    """Bytes of bodies."""
     url: str = ""
 
     @contextmanager
@@ -83,12 +86,18 @@ class Request(BaseHTTPRequestHandler):
             self.send_header(name.replace("_", "-"), value)
         if state.etag:
             self.send_header("ETag", state.etag)
+        if state.last_modified:
+            self.send_header("Last-Modified", state.last_modified)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if state.cuts and state.cut_after is not None and len(body) > state.cut_after:
             state.cuts -= 1
+            state.sent += state.cut_after
             self.wfile.write(body[: state.cut_after])
             self.wfile.flush()
             self.close_connection = True
             return
-        self.wfile.write(body)
+        # Counted as it leaves: a client that has enough goes away.
+        for at in range(0, len(body), 65536):
+            self.wfile.write(body[at : at + 65536])
+            state.sent += len(body[at : at + 65536])

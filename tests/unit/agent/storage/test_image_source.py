@@ -55,7 +55,12 @@ def test_locations(url: str, location: Location) -> None:
     assert location_of(url) == location
 
 
-@pytest.mark.parametrize("url", ["ftp://h/a", "file://host/a", "oci://UPPER", "relative/path", "file:relative"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://h/a", "file://host/a", "oci://UPPER", "relative/path", "file:relative", "http://[::1/x", "http://h\0/x",
+    ],
+)  # fmt: skip
 def test_what_is_no_location(url: str) -> None:
     with pytest.raises(InputError):
         location_of(url)

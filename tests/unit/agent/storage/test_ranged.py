@@ -112,6 +112,8 @@ def test_refusals_are_not_tried_again(server: RangeServer, status: int) -> None:
         (200, {}, "cannot give parts"),
         (206, {}, "does not say which part"),
         (206, {"Content_Range": "bytes 0-9/*"}, "does not say which part"),
+        (206, {"Content_Range": "bytes 0-9/" + "1" * 5000}, "does not say which part"),
+        (416, {"Content_Range": "bytes */" + "0" * 5000}, "shorter than it should be"),
         (206, {"Content_Range": "bytes 1-10/100"}, "another part"),
         (206, {"Content_Range": "bytes 0-100/100"}, "another part"),
         (206, {"Content_Range": "bytes 0-9/100", "Content_Encoding": "gzip"}, "compresses"),
