@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.images import BASE_DEB, BASE_RPM, REPOSITORY, RPMS, built
+from tests.images import BASE_DEB, BASE_RPM, RPMS, built
+from tests.images.packages import built_packages
 from tests.images.workplace import Workplace
 from tests.unit.agent.statuses import HASHES, TEXT, config, status
 from twinroot.agent.datastore import Datastore
@@ -56,15 +56,7 @@ systemd-analyze verify /usr/lib/systemd/system/trident*
 @pytest.fixture(scope="module")
 def packages() -> Path:
     """The folder `bin`, with packages of the sources as they are."""
-    made = [REPOSITORY / f"bin/trident-{kind}.tar.gz" for kind in ("rpms", "debs")]
-    sources = [path for folder in ("src", "packaging") for path in (REPOSITORY / folder).rglob("*") if path.is_file()]
-    newest = max(path.stat().st_mtime for path in sources if path.suffix != ".pyc")
-    for path in made:
-        if not path.exists() or path.stat().st_mtime < newest:
-            script = REPOSITORY / "packaging/build_packages.py"
-            kind = path.name.removeprefix("trident-").removesuffix(".tar.gz")
-            subprocess.run([sys.executable, script, kind], check=True, cwd=REPOSITORY)
-    return REPOSITORY / "bin"
+    return built_packages()
 
 
 @pytest.fixture
