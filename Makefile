@@ -7,6 +7,9 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 BASE_RPM := build/base/minimal-os.vhdx
 BASE_DEB := build/base/debian.qcow2
 SOURCES := $(shell find src -name '*.py')
+# Tests in this many processes, each file of tests in one of them, as it may share what it built or booted.
+JOBS ?= 2
+PYTEST := $(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: help demo test check format setup images packages bench clean
 
@@ -69,10 +72,10 @@ lint: setup
 	@$(BIN)/lint-imports
 
 check: lint
-	@$(BIN)/pytest -q tests/unit
+	@$(PYTEST) -q tests/unit
 
 test: lint images
-	@$(BIN)/pytest
+	@$(PYTEST)
 
 format: setup
 	@$(BIN)/ruff check --fix .

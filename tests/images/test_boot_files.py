@@ -32,7 +32,7 @@ def test_images_have_the_boot_files_of_a_slot(tmp_path: Path, kind: str) -> None
     esp.mkdir()
     for label in ("AZLA", "AZLB"):
         place_slot(esp, files, label, boot_files(there.values(), "x86_64", uki=False))
-        settle_stub(esp, label, UUID)
+        settle_stub(esp, label, UUID, on_trial=False)
         assert sorted(path.name for path in (esp / "EFI" / label).iterdir()) == [
             "bootx64.efi",
             "grub.cfg",

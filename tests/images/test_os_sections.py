@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.images import BASE_DEB, BASE_RPM, REPOSITORY, RPMS, built
+from tests.images import REPOSITORY, RPMS
 from tests.images.workplace import Workplace
 from twinroot import __version__
 from twinroot.base.facts import BaseFacts, read_facts
@@ -33,14 +33,9 @@ def example(page: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Both bases as raw disks, so that they need not be converted for every test."""
-    directory = tmp_path_factory.mktemp("bases")
-    found = {}
-    for kind, base in (("rpm", BASE_RPM), ("deb", BASE_DEB)):
-        found[kind] = directory / f"{kind}.raw"
-        subprocess.run(["qemu-img", "convert", "-W", "-O", "raw", built(base), found[kind]], check=True)
-    return found
+def bases(rpm_base: Path, deb_base: Path) -> dict[str, Path]:
+    """Both bases by the kind of their packages."""
+    return {"rpm": rpm_base, "deb": deb_base}
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.images import AB_CONFIG, BASE_DEB, BASE_RPM, RPMS, built
+from tests.images import AB_CONFIG, RPMS
 from tests.images.workplace import Workplace, check_refused, run_on_small_disk
 from twinroot.base.facts import read_facts
 from twinroot.base.image import open_raw, probe
@@ -36,22 +36,11 @@ echo {version} > %{{buildroot}}/usr/share/tiny
 """
 
 
-def _raw(base: Path, directory: Path) -> Path:
-    """The base as a raw disk, so that it need not be converted for every test."""
-    target = directory / "base.raw"
-    subprocess.run(["qemu-img", "convert", "-W", "-O", "raw", built(base), target], check=True)
-    return target
-
-
 @pytest.fixture(scope="session")
-def rpm_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return _raw(BASE_RPM, tmp_path_factory.mktemp("rpm"))
-
-
-@pytest.fixture(scope="session")
-def deb_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def deb_without_sources(deb_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Debian base without any repository, so that its tests need no network."""
-    base = _raw(BASE_DEB, tmp_path_factory.mktemp("deb"))
+    base = tmp_path_factory.mktemp("deb") / "base.raw"
+    subprocess.run(["cp", "--sparse=always", deb_base, base], check=True)
     _debugfs(base, "rm /etc/apt/sources.list", "rm /etc/apt/sources.list.d/debian.sources",
              "rm /etc/apt/sources.list.d/0000debian.sources")  # fmt: skip
     return base
@@ -146,13 +135,13 @@ def test_unknown_names(config: str, says: list[str], rpm_base: Path, place: Work
         ("services: {enable: [nosuchthing]}", ["no service 'nosuchthing'"]),
     ],
 )
-def test_unknown_names_on_debian(config: str, says: list[str], deb_base: Path, place: Workplace) -> None:
-    place.fails(deb_base, f"os:\n  {config}\n", says=says)
+def test_unknown_names_on_debian(config: str, says: list[str], deb_without_sources: Path, place: Workplace) -> None:
+    place.fails(deb_without_sources, f"os:\n  {config}\n", says=says)
 
 
-def test_debian_repository_that_does_not_answer(deb_base: Path, place: Workplace, tmp_path: Path) -> None:
+def test_debian_repository_that_does_not_answer(deb_without_sources: Path, place: Workplace, tmp_path: Path) -> None:
     base = tmp_path / "base.raw"
-    subprocess.run(["cp", "--sparse=always", deb_base, base], check=True)
+    subprocess.run(["cp", "--sparse=always", deb_without_sources, base], check=True)
     (tmp_path / "list").write_text("deb [trusted=yes] http://127.0.0.1:9/ stable main\n")
     _debugfs(base, f"write {tmp_path / 'list'} /etc/apt/sources.list")
     says = ["a package repository does not answer", "http://127.0.0.1:9/"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.images import BASE_DEB, BASE_RPM, REPOSITORY, built
+from tests.images import REPOSITORY
 from tests.images.inside import Inside
 from tests.images.synthetic import small_base
 from tests.images.workplace import Workplace
@@ -50,13 +50,6 @@ os:
     - {{name: bob, startupCommand: /usr/sbin/nologin, secondaryGroups: [operators]}}
     - {{name: alice, sshPublicKeys: ["{KEY}", '{OTHER}'], secondaryGroups: [operators]}}
 """
-
-
-@pytest.fixture(scope="session", params=[BASE_RPM, BASE_DEB], ids=["rpm", "deb"])
-def os_base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    target = tmp_path_factory.mktemp("os") / "base.raw"
-    subprocess.run(["qemu-img", "convert", "-W", "-O", "raw", built(request.param), target], check=True)
-    return target
 
 
 def _sources(place: Workplace) -> None:

@@ -17,7 +17,7 @@ from twinroot.agent.agent_config import DEFAULT_PATH
 from twinroot.agent.datastore import Datastore
 from twinroot.agent.diagnose import FOLDER, Contents, wanted_files, write_bundle
 from twinroot.agent.states import State
-from twinroot.config.host.trident import DEFAULT_DATASTORE
+from twinroot.config.host.places import DEFAULT_DATASTORE
 
 HISTORICAL = "trident-AbUpdateStaged-20261126T000000Z.log"
 FAILED = "trident-health-check-failure-20261126T000000Z.log"

@@ -7,6 +7,7 @@ import random
 import stat
 import string
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -167,6 +168,13 @@ def small_image(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
     yield made(directory / "image", tree, request.param, 2 * MIB).read_bytes()
 
 
+@cache
+def places_with_data(image: bytes) -> list[int]:
+    """Where in an image there is a word that is not zero."""
+    words = memoryview(image).cast("I")
+    return [index * 4 for index in range(1024 // 4, len(words)) if words[index]]
+
+
 def read_all(data: bytes) -> None:
     """Read everything there is, as a comparison does."""
     filesystem = Ext4(lambda offset, size: data[offset : offset + size], len(data))
@@ -181,9 +189,9 @@ def read_all(data: bytes) -> None:
 @given(data=st.data())
 def test_damage_is_a_format_error_or_harmless(small_image: bytes, data: st.DataObject) -> None:
     damaged = bytearray(small_image)
-    used = [at for at in range(1024, len(small_image), 4) if small_image[at : at + 4] != bytes(4)]
+    used = places_with_data(small_image)
     for _ in range(data.draw(st.integers(1, 6))):
-        at = data.draw(st.sampled_from(used)) + data.draw(st.integers(0, 3))
+        at = used[data.draw(st.integers(0, len(used) - 1))] + data.draw(st.integers(0, 3))
         damaged[at] = data.draw(st.integers(0, 255))
     try:
         read_all(bytes(damaged))

@@ -153,8 +153,10 @@ def test_what_does_not_fit(tmp_path: Path, content: str) -> None:
     else:
         for index in range(3000):
             (tree / str(index)).touch()
+    before = sorted(os.listdir("/proc/self/fd"))  # noqa: PTH208 - their names are numbers
     with pytest.raises(FullError, match=content):
         make(tmp_path / "image", tree, 16 * MIB)
+    assert sorted(os.listdir("/proc/self/fd")) == before, "files that were opened ahead stay open"  # noqa: PTH208
 
 
 def test_what_ext4_cannot_hold_is_named(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ import zstandard
 from twinroot.agent.agent_config import DEFAULT_PATH, read_datastore_path
 from twinroot.agent.datastore import Datastore
 from twinroot.agent.host_status import plain_status
-from twinroot.config.host.trident import DEFAULT_DATASTORE
+from twinroot.config.host.places import DEFAULT_DATASTORE
 from twinroot.errors import TwinrootError
 from twinroot.tools import inventory, journal
 

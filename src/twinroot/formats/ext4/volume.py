@@ -17,6 +17,7 @@ from twinroot.formats.ext4 import BLOCK, INODE_SIZE, KNOWN
 from twinroot.formats.ext4.checksum import INITIAL, crc32c, crc32c_columns
 from twinroot.formats.ext4.directory import TAIL, TAIL_AT
 from twinroot.formats.ext4.inode import CHECKSUM_HIGH, CHECKSUM_LOW, LINKS_AT
+from twinroot.formats.write_behind import WriteBehind
 
 _SUPERBLOCK_AT = 1024
 _DESCRIPTOR = struct.Struct("<IIIHHHHIHHHHIIIHHHHIHHI")
@@ -47,12 +48,12 @@ class _Group:
 
 
 class Volume:
-    """The filesystem in an open file of mke2fs's."""
+    """The filesystem in an open file of mke2fs's. `behind` writes to the same file."""
 
-    def __init__(self, descriptor: int, features: frozenset[str]) -> None:
+    def __init__(self, descriptor: int, features: frozenset[str], behind: WriteBehind) -> None:
         if not features <= KNOWN:
             raise FormatError(f"ext4 features that are not known: {', '.join(sorted(features - KNOWN))}")
-        self._fd = descriptor
+        self._fd, self._behind = descriptor, behind
         self._super = bytearray(os.pread(descriptor, 1024, _SUPERBLOCK_AT))
         self._inode_count, low = self._number("<I", 0), self._number("<I", 4)
         self._blocks = low | self._number("<I", 0x150) << 32
@@ -68,7 +69,9 @@ class Volume:
         self._made = b""
         self._remade: set[int] = set()
         self._pending: list[tuple[int, int, bytearray]] = []
-        self._buffer, self._buffer_at = bytearray(), 0
+        # What is to be written: places in bytes and data; where the last of it ends; bytes in all.
+        self._pieces: list[tuple[int, bytearray]] = []
+        self._end = self._collected = 0
 
     def begin(self, forget: tuple[int, ...]) -> None:
         """Start giving out room; the blocks `forget`, of directories that will be made anew, are free again."""
@@ -121,14 +124,18 @@ class Volume:
         return number
 
     def write(self, block: int, data: bytes | bytearray | memoryview) -> None:
-        """Write data from a block on. What follows what was written last is collected first."""
-        if self._buffer and (block * BLOCK != self._buffer_at + len(self._buffer) or len(self._buffer) > _BUFFER):
+        """Write data from a block on. It is collected first, what follows what came before as one piece with it."""
+        if not self._pieces or block * BLOCK != self._end:
+            self._pieces.append((block * BLOCK, bytearray()))
+        piece = self._pieces[-1][1]
+        piece += data
+        padding = -len(data) % BLOCK
+        if padding:
+            piece += bytes(padding)
+        self._end = block * BLOCK + len(data) + padding
+        self._collected += len(data) + padding
+        if self._collected > _BUFFER:
             self._flush()
-        if not self._buffer:
-            self._buffer_at = block * BLOCK
-        self._buffer += data
-        if padding := -len(data) % BLOCK:
-            self._buffer += bytes(padding)
 
     def write_directory(self, block: int, inode: int, data: bytearray) -> None:
         """Write a block of a directory, with its checksum."""
@@ -166,6 +173,7 @@ class Volume:
         """Write everything that was kept back, and make the filesystem valid."""
         self._write_directories()
         self._flush()
+        self._behind.wait()
         for number, group in enumerate(self._groups):
             if group.inodes:
                 self._write_inodes(number, group)
@@ -243,11 +251,8 @@ class Volume:
         group.used = self._bitmap(number) | (1 << count) - 1 << inner
 
     def _flush(self) -> None:
-        data, offset = memoryview(self._buffer), self._buffer_at
-        while data:
-            written = os.pwrite(self._fd, data, offset)
-            data, offset = data[written:], offset + written
-        self._buffer = bytearray()
+        self._behind.write(self._pieces)
+        self._pieces, self._collected = [], 0
 
     def _write_directories(self) -> None:
         pending, self._pending = self._pending, []
