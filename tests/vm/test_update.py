@@ -21,7 +21,7 @@ from tests.vm.servicing import (
 from twinroot.vm.console import Console
 from twinroot.vm.machine import Machine
 
-pytestmark = [pytest.mark.vm, pytest.mark.images, pytest.mark.packages]
+pytestmark = [pytest.mark.vm, pytest.mark.images, pytest.mark.packages, pytest.mark.timeout(3600)]
 
 UPDATE = 900.0  # seconds
 
