@@ -11,11 +11,12 @@ SOURCES := $(shell find src -name '*.py')
 JOBS ?= 2
 PYTEST := $(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: help demo test check format setup images packages bench clean
+.PHONY: help demo test check soak format setup images packages bench clean
 
 help:
 	@echo "make demo    build the base images, the agent and the example A/B image, show it, boot it"
 	@echo "make test    everything: lint, types, layers, unit, tool and VM tests"
+	@echo "make soak    power cuts and damaged images by the dozen, in machines (hours)"
 	@echo "make check   the quick part of it: lint, types, layers, unit tests"
 	@echo "make images  only the base images and the package repository"
 	@echo "make packages  the agent's packages: bin/trident-rpms.tar.gz, bin/trident-debs.tar.gz"
@@ -76,6 +77,10 @@ check: lint
 
 test: lint images
 	@$(PYTEST)
+
+# Hours: forty power cuts in updates, thirty damaged images, each in a machine; prints tables.
+soak: images bin/trident-rpms.tar.gz
+	@$(BIN)/python -m tests.vm.soak
 
 format: setup
 	@$(BIN)/ruff check --fix .

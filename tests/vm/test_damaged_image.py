@@ -1,0 +1,37 @@
+"""An image that is damaged on its way is refused, and the machine is as it was. `make soak` tries thirty flips."""
+
+from __future__ import annotations
+
+import pytest
+from tests.vm.damage import flips, others, refused
+from tests.vm.servicing import (
+    HOST_CONFIGURATION,
+    Images,
+    Serviced,
+    await_start,
+    host_configuration,
+    reboot,
+    serving,
+    status,
+    switch_off,
+    version,
+    write_file,
+)
+
+pytestmark = [pytest.mark.vm, pytest.mark.images, pytest.mark.packages, pytest.mark.timeout(3600)]
+
+
+def test_nothing_of_a_damaged_image_starts(images: Images, machine: Serviced) -> None:
+    with machine.switched_on() as running, serving(images.second) as server:
+        console = running.console
+        write_file(console, HOST_CONFIGURATION, host_configuration(server, images.second))
+        for damage in (*flips(images.second, 3), *others()):
+            assert refused(console, server, damage) is None
+        reboot(running)
+        assert version(console) == "1"
+        console.send("trident update -v info\n")
+        await_start(running)
+        assert version(console) == "2"
+        console.run("systemctl is-system-running --wait", timeout=300)
+        assert status(console)["servicingState"] == "provisioned"
+        switch_off(running)
