@@ -77,6 +77,7 @@ CATEGORIES: dict[str, str] = {
     "boot-entry-check": "servicing",
     "command-failed": "servicing",
     "copy-trident-binary": "servicing",
+    "corrupt-os-image": "invalid-input",
     "create-configuration-file": "servicing",
     "generate-fstab": "servicing",
     "history-file-not-found": "invalid-input",

@@ -20,7 +20,7 @@ from twinroot.agent.datastore import Datastore, is_temporary
 from twinroot.agent.errors import ServicingError
 from twinroot.agent.servicing.boot import RUN
 from twinroot.agent.servicing.ledger import Ledger
-from twinroot.errors import CommandError, HostError, MissingToolError, TwinrootError
+from twinroot.errors import CommandError, ConfigError, FormatError, HostError, MissingToolError, TwinrootError
 from twinroot.events import Emit, silent
 
 log = logging.getLogger(__name__)
@@ -63,6 +63,8 @@ def service(agent: Agent, work: Callable[[Ledger], Result], *, installing: bool 
         ledger = Ledger(datastore)
         try:
             return work(ledger)
+        except ConfigError:
+            raise  # Of a wrong configuration file the status need not know, and all its mistakes are told.
         except TwinrootError as error:
             found = as_servicing_error(error)
             ledger.note(found)
@@ -82,6 +84,10 @@ def as_servicing_error(error: TwinrootError) -> ServicingError:
     if isinstance(error, MissingToolError):
         return ServicingError("missing-binary", message, hint=error.hint)
     name = "command-failed" if isinstance(error, (CommandError, HostError)) else "internal"
+    if isinstance(error, FormatError):
+        name = "corrupt-os-image"
+    if isinstance(error, ConfigError):
+        name = "invalid-host-configuration-static"
     return ServicingError(name, message, hint=error.hint)
 
 

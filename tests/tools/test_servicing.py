@@ -1,0 +1,235 @@
+"""Commands of the agent as far as they come without a machine of their own: what they refuse, and what they keep."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.unit.agent.small_cosi import write_cosi
+from tests.unit.agent.statuses import config, status
+
+from twinroot.agent.boot.efi_variables import EfiVariables
+from twinroot.agent.datastore import Datastore
+from twinroot.agent.decide import Allowed
+from twinroot.agent.errors import ServicingError
+from twinroot.agent.host_status import HostStatus
+from twinroot.agent.servicing.agent import Agent, Outcome, Result, service
+from twinroot.agent.servicing.commit import commit, expected_volume
+from twinroot.agent.servicing.initrd_needs import needs_new_initrd
+from twinroot.agent.servicing.ledger import Ledger
+from twinroot.agent.servicing.machine import boot_partition, os_release, root_device
+from twinroot.agent.servicing.roll_back import roll_back
+from twinroot.agent.servicing.update import update
+from twinroot.agent.states import State
+from twinroot.config.host.config import HostConfig
+from twinroot.errors import FormatError, MissingToolError
+from twinroot.formats.cosi.reader import open_cosi
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="servicing needs root")
+
+BOTH, STAGE, FINALIZE = Allowed(), Allowed(finalize=False), Allowed(stage=False)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A datastore and an image in folders of the test's own."""
+
+    agent: Agent
+    image: Path
+
+    def put(self, found: HostStatus) -> None:
+        """Give the machine a status."""
+        with Datastore.create(self.agent.datastore) as datastore:
+            datastore.write(found)
+
+    def status(self) -> HostStatus:
+        """The status of the machine."""
+        with Datastore.open(self.agent.datastore) as datastore:
+            found = datastore.status()
+        assert found is not None
+        return found
+
+    def run(self, work: Callable[[Agent, Ledger], Result]) -> Result:
+        """Run a command."""
+        return service(self.agent, lambda ledger: work(self.agent, ledger))
+
+    def config(self, more: str = "") -> HostConfig:
+        """A configuration with the image."""
+        with open_cosi(self.image) as cosi:
+            digest = cosi.metadata_sha384
+        found = config(more=more)
+        assert found.image is not None
+        image = found.image.model_copy(update={"url": f"file://{self.image}", "sha384": digest})
+        return found.model_copy(update={"image": image})
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    (tmp_path / "efivars").mkdir()
+    agent = Agent(tmp_path / "datastore.sqlite", EfiVariables(tmp_path / "efivars"), lock=tmp_path / "run/lock")
+    return Place(agent, write_cosi(tmp_path / "os.cosi", b"root" * 1000))
+
+
+def test_a_machine_without_a_status(place: Place) -> None:
+    with pytest.raises(ServicingError, match="there is no datastore") as caught:
+        place.run(commit)
+    assert caught.value.name == "host-not-provisioned"
+    place.put(HostStatus(is_management_os=True))
+    with pytest.raises(ServicingError, match="was not installed yet"):
+        place.run(commit)
+
+
+def test_one_command_at_a_time(place: Place) -> None:
+    place.put(status(State.PROVISIONED, config()))
+    place.agent.lock.parent.mkdir()
+    with place.agent.lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(ServicingError) as caught:
+            place.run(commit)
+    assert caught.value.name == "servicing-active"
+    assert place.run(commit) == Result(Outcome.DONE)
+
+
+@pytest.mark.parametrize(
+    ("error", "name"),
+    [
+        (FormatError("bad"), "corrupt-os-image"),
+        (MissingToolError("x", None), "missing-binary"),
+        (FileNotFoundError(2, "gone", "/x"), "internal"),
+        (ServicingError("deploy-images", "no"), "deploy-images"),
+    ],
+)
+def test_errors_are_kept_by_name(place: Place, error: Exception, name: str) -> None:
+    place.put(status(State.PROVISIONED, config()))
+
+    def work(_agent: Agent, _ledger: Ledger) -> Result:
+        raise error
+
+    with pytest.raises(ServicingError) as caught:
+        place.run(work)
+    assert (caught.value.name, place.status().last_error["error"]) == (name, name)
+
+
+def test_the_configuration_that_is_there_already(place: Place) -> None:
+    place.put(status(State.PROVISIONED, place.config()))
+    assert place.run(lambda agent, ledger: update(agent, ledger, place.config(), BOTH)) == Result(Outcome.DONE)
+    assert place.status() == status(State.PROVISIONED, place.config())
+
+
+def test_what_need_not_be_applied_is_kept(place: Place) -> None:
+    place.put(status(State.PROVISIONED, place.config()))
+    new = place.config("health: {checks: [{content: 'true', runOn: [all]}]}\n")
+    assert place.run(lambda agent, ledger: update(agent, ledger, new, BOTH)) == Result(Outcome.DONE)
+    assert place.status().spec == new
+
+
+def test_only_what_is_allowed(place: Place) -> None:
+    place.put(status(State.PROVISIONED, place.config()))
+    new = place.config("os: {hostname: new}\n")
+    for allowed in (FINALIZE, Allowed(False, False)):
+        assert place.run(lambda agent, ledger: update(agent, ledger, new, allowed)) == Result(Outcome.DONE)  # noqa: B023
+    assert place.status() == status(State.PROVISIONED, place.config())
+
+
+def test_storage_that_no_update_can_change(place: Place) -> None:
+    place.put(status(State.PROVISIONED, place.config()))
+    new = place.config("os: {hostname: new}\n")
+    disks = (new.storage.disks[0].model_copy(update={"device": "/dev/vdb"}),)
+    new = new.model_copy(update={"storage": new.storage.model_copy(update={"disks": disks})})
+    with pytest.raises(ServicingError, match=r"cannot change storage\.disks"):
+        place.run(lambda agent, ledger: update(agent, ledger, new, BOTH))
+    found = place.status()
+    assert (found.servicing_state, found.spec) == (State.PROVISIONED, place.config())
+    assert found.last_error["error"] == "storage-configuration-changed"
+
+
+def test_the_half_that_runs_is_never_written(place: Place) -> None:
+    """The status says that A runs, but / is elsewhere: then nobody knows which half is free."""
+    paths = {name: f"/dev/disk/by-partuuid/{name}" for name in ("esp", "root-a", "root-b", "state")}
+    place.put(status(State.PROVISIONED, place.config(), ab_active_volume="volume-a", partition_paths=paths))
+    new = place.config("os: {hostname: new}\n")
+    with pytest.raises(ServicingError) as caught:
+        place.run(lambda agent, ledger: update(agent, ledger, new, BOTH))
+    assert caught.value.name == "root-device-path-ab-active-volume-mismatch"
+
+
+def test_an_image_that_is_another_than_was_meant(place: Place) -> None:
+    place.put(status(State.PROVISIONED, place.config()))
+    new = place.config()
+    assert new.image is not None
+    new = new.model_copy(update={"image": new.image.model_copy(update={"sha384": "0" * 96})})
+    with pytest.raises(ServicingError, match="SHA-384 of the metadata") as caught:
+        place.run(lambda agent, ledger: update(agent, ledger, new, BOTH))
+    assert caught.value.name == "load-cosi"
+
+
+def test_a_machine_that_started_its_old_root(place: Place) -> None:
+    """Neither half is there, so that / lies on neither: not the one that was expected in any case."""
+    old, new = place.config(), place.config("os: {hostname: new}\n")
+    paths = {name: f"/dev/disk/by-partuuid/{name}" for name in ("esp", "root-a", "root-b", "state")}
+    more = {"ab_active_volume": "volume-a", "partition_paths": paths}
+    place.put(status(State.AB_UPDATE_FINALIZED, new, old, **more))
+    result = place.run(commit)
+    assert result.outcome is Outcome.DONE
+    assert result.error is not None
+    assert result.error.name == "ab-update-reboot-check"
+    found = place.status()
+    assert (found.servicing_state, found.spec, found.ab_active_volume) == (State.PROVISIONED, old, "volume-a")
+    assert found.last_error["error"] == "ab-update-reboot-check"
+    with pytest.raises(ServicingError, match="not certain that there is a system"):
+        place.run(lambda agent, ledger: roll_back(agent, ledger, None, BOTH))
+
+
+def test_nothing_to_commit_and_nothing_to_go_back_to(place: Place) -> None:
+    place.put(status(State.PROVISIONED, place.config()))
+    assert place.run(commit) == Result(Outcome.DONE)
+    assert place.run(lambda agent, ledger: roll_back(agent, ledger, None, BOTH)) == Result(Outcome.DONE)
+    place.put(status(State.AB_UPDATE_STAGED, place.config(), place.config()))
+    with pytest.raises(ServicingError, match="cannot be rolled back"):
+        place.run(lambda agent, ledger: roll_back(agent, ledger, None, STAGE))
+
+
+@pytest.mark.parametrize(
+    ("state", "active", "expected"),
+    [
+        (State.CLEAN_INSTALL_FINALIZED, None, "volume-a"),
+        (State.AB_UPDATE_FINALIZED, "volume-a", "volume-b"),
+        (State.AB_UPDATE_FINALIZED, "volume-b", "volume-a"),
+        (State.AB_UPDATE_HEALTH_CHECK_FAILED, "volume-b", "volume-b"),
+        (State.MANUAL_ROLLBACK_AB_FINALIZED, "volume-b", "volume-a"),
+    ],
+)
+def test_which_half_should_have_started(state: State, active: str | None, expected: str) -> None:
+    assert expected_volume(status(state, config(), ab_active_volume=active)) == expected
+
+
+@pytest.mark.parametrize(
+    ("more", "needed"),
+    [
+        ("", False),
+        ("os: {hostname: a, services: {enable: [b]}}\n", False),
+        ("os: {additionalFiles: [{destination: /etc/motd, content: a}]}\n", False),
+        ("os: {additionalFiles: [{destination: //etc/modprobe.d/x.conf, content: a}]}\n", True),
+        ("os: {additionalFiles: [{destination: /etc/dracut.conf, content: a}]}\n", True),
+        ("os: {modules: [{name: loop}]}\n", True),
+        ("scripts: {postConfigure: [{content: a, runOn: [all]}]}\n", True),
+    ],
+)
+def test_when_an_initrd_is_made_anew(more: str, needed: bool) -> None:
+    assert needs_new_initrd(config(more=more)) is needed
+
+
+def test_facts_of_this_machine(tmp_path: Path) -> None:
+    source = subprocess.run(["findmnt", "-nvo", "SOURCE", "/"], capture_output=True, text=True, check=True).stdout
+    if source.startswith("/dev/") and Path(source.strip()).is_block_device():
+        assert root_device().lies_on(Path(source.strip()))
+    assert not root_device().lies_on(tmp_path)
+    assert not root_device().lies_on(tmp_path / "absent")
+    assert os_release(Path("/"))["ID"]
+    with pytest.raises(ServicingError, match="no partition of a disk"):
+        boot_partition(tmp_path)
