@@ -1,9 +1,10 @@
-"""Files that take long to make and that no test changes: made once for all processes of a test run."""
+"""Files and folders that take long to make and that no test changes: made once for all processes of a test run."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
-    """The file `name` in the folder of this test run, which `make` writes unless another process has done so.
+    """The file or folder `name` in the folder of this test run, which `make` writes unless another process has done so.
 
     Whoever comes while it is being made waits. After a failed attempt the next one tries again.
     """
@@ -24,6 +25,7 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not path.exists():
             partial = directory / f"{name}.partial"
+            shutil.rmtree(partial, ignore_errors=True)
             make(partial)
             partial.rename(path)
     return path

@@ -7,29 +7,34 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.vm.servicing import Builder, Images, Serviced, first_start
+from tests.once import made_once
+from tests.vm.servicing import Builder, Images, Serviced, first_start, images_in, machine_in
 
 
 @pytest.fixture(scope="session")
-def builder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Builder]:
-    """What builds images; for others than those of `images`, too."""
-    place = tmp_path_factory.mktemp("servicing-images")
-    yield Builder(place)
-    shutil.rmtree(place)
+def images(tmp_path_factory: pytest.TempPathFactory) -> Images:
+    """Images of the versions 1 and 2, for all processes of a test run."""
+
+    def make(place: Path) -> None:
+        place.mkdir()
+        builder = Builder(place)
+        for version in ("1", "2"):
+            builder.image(version)
+        for folder in ("build", "cache"):
+            shutil.rmtree(place / folder)
+
+    return images_in(made_once(tmp_path_factory, "servicing-images", make))
 
 
 @pytest.fixture(scope="session")
-def images(builder: Builder) -> Images:
-    """Images of the versions 1 and 2."""
-    return Images(builder.image("1"), builder.image("2"))
+def provisioned(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Serviced:
+    """A machine with the first image, provisioned, and off, for all processes. Tests work on a `copy` of it."""
 
+    def make(place: Path) -> None:
+        place.mkdir()
+        first_start(images.first, place)
 
-@pytest.fixture(scope="session")
-def provisioned(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serviced]:
-    """A machine with the first image, provisioned, and off. Tests work on a `copy` of it."""
-    found = first_start(images.first, tmp_path_factory.mktemp("provisioned"))
-    yield found
-    found.discard()
+    return machine_in(made_once(tmp_path_factory, "provisioned", make))
 
 
 @pytest.fixture

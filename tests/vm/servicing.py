@@ -77,8 +77,19 @@ class Builder:
             "--cache-dir", self.place / "cache", output_format="cosi",
         )  # fmt: skip
         assert done.code == 0, done.stderr
-        with open_cosi(output) as cosi:
-            return Image(output, version, cosi.metadata_sha384)
+        return image_in(self.place, version)
+
+
+def image_in(place: Path, version: str) -> Image:
+    """An image that was built into a folder."""
+    path = place / f"{version}.cosi"
+    with open_cosi(path) as cosi:
+        return Image(path, version, cosi.metadata_sha384)
+
+
+def images_in(place: Path) -> Images:
+    """The images of the versions 1 and 2 of a folder."""
+    return Images(image_in(place, "1"), image_in(place, "2"))
 
 
 class Halt:
@@ -157,10 +168,15 @@ class Serviced:
             path.unlink(missing_ok=True)
 
 
+def machine_in(place: Path) -> Serviced:
+    """The machine whose disk and variables are in a folder."""
+    return Serviced(place, place / "machine.raw", place / "variables.fd")
+
+
 def first_start(image: Image, place: Path) -> Serviced:
     """A machine that was started from an image, and told so; it is off."""
     unpacked = bootable_disk(image.path, place, silent).path
-    machine = Serviced(place, place / "machine.raw", place / "variables.fd")
+    machine = machine_in(place)
     unpacked.rename(machine.disk)
     with machine.switched_on() as running:
         running.console.check("trident offline-initialize --disk /dev/vda", timeout=300)
