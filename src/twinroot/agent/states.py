@@ -126,9 +126,15 @@ _ROLLBACKS = {
     _T.ROLLBACK_AB_STAGED: _staged(_S.MANUAL_ROLLBACK_AB_STAGED),
     _T.ROLLBACK_RUNTIME_STAGED: _staged(_S.MANUAL_ROLLBACK_RUNTIME_STAGED),
 }
-_ROLLBACKS_AGAIN = {
-    trigger: Transition(found.to, Spec.REPLACED, last_error=LastError.CLEARED) for trigger, found in _ROLLBACKS.items()
-}
+
+
+def _again(ways: dict[Trigger, Transition]) -> dict[Trigger, Transition]:
+    """The same where something was asked for already that does not run yet: the old configuration is that of before."""
+    return {
+        trigger: Transition(found.to, Spec.REPLACED, last_error=LastError.CLEARED) for trigger, found in ways.items()
+    }
+
+
 _DONE = Transition(_S.PROVISIONED, Spec.SETTLED)
 _SWITCHED = Transition(_S.PROVISIONED, Spec.SETTLED, Volume.SWITCHED)
 
@@ -149,7 +155,7 @@ TRANSITIONS: dict[State, dict[Trigger, Transition]] = {
     _S.RUNTIME_UPDATE_STAGED: {_T.RESET: _BACK, _T.FINALIZED: _DONE, _T.UNDONE: _BACK},
     _S.AB_UPDATE_STAGED: {_T.RESET: _BACK, _T.FINALIZED: Transition(_S.AB_UPDATE_FINALIZED, reboot=True)},
     _S.AB_UPDATE_FINALIZED: {
-        **_UPDATES,
+        **_again(_UPDATES),
         _T.COMMITTED: _SWITCHED,
         _T.UNHEALTHY: Transition(
             _S.AB_UPDATE_HEALTH_CHECK_FAILED, last_error=LastError.SET, error="health-checks-failed", reboot=True
@@ -161,9 +167,9 @@ TRANSITIONS: dict[State, dict[Trigger, Transition]] = {
         _T.COMMITTED: Transition(_S.PROVISIONED, Spec.RESTORED, error="ab-update-health-check-commit-check"),
         _T.OTHER_ROOT: Transition(_S.AB_UPDATE_HEALTH_CHECK_FAILED, error="ab-update-reboot-check"),
     },
-    _S.MANUAL_ROLLBACK_RUNTIME_STAGED: {**_ROLLBACKS_AGAIN, _T.FINALIZED: _DONE},
+    _S.MANUAL_ROLLBACK_RUNTIME_STAGED: {**_again(_ROLLBACKS), _T.FINALIZED: _DONE},
     _S.MANUAL_ROLLBACK_AB_STAGED: {
-        **_ROLLBACKS_AGAIN,
+        **_again(_ROLLBACKS),
         _T.FINALIZED: Transition(_S.MANUAL_ROLLBACK_AB_FINALIZED, reboot=True),
     },
     _S.MANUAL_ROLLBACK_AB_FINALIZED: {
