@@ -1,4 +1,4 @@
-"""`make bench`: speed and memory of the builder, each figure beside its limit, both measured in this one run.
+"""`make bench`: speed and memory of builder and agent, each figure beside its limit, both measured in this one run.
 
     python -m bench.run [--output bench/results.json]
 
@@ -19,7 +19,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench import registry
+from bench import deploy, registry
 from bench.peak_memory import PeakMemory
 
 from twinroot.formats.cosi.reader import open_cosi
@@ -154,6 +154,7 @@ def measure(scratch: Path) -> tuple[list[Figure], dict[str, Build]]:
         builds |= {f"4 GiB root, round {number}": small[-1], f"40 GiB root, round {number}": large[-1]}
     builds["with a warm cache"] = warm = build_again(scratch)
     pull, pull_peak = registry.measure(scratch)
+    ratio, rewritten, deploy_peak = deploy.measure(scratch / "small.cosi", scratch)
     limit, own = min(zstd), min(b.own for b in small)
     writing = min(b.phases["cosi"] for b in small)
     whole = min(sum(b.phases[name] for name in ("filesystems", "shrink", "cosi")) for b in small)
@@ -165,6 +166,9 @@ def measure(scratch: Path) -> tuple[list[Figure], dict[str, Build]]:
         Figure("40 GiB root against 4 GiB root", min(b.own for b in large) / own, 1.15, "ratio"),
         Figure("pull, against curl and then sha256sum of the same blob", pull, 1 / 0.8, "ratio"),
         Figure("peak memory of a pull", pull_peak, 100.0, "MiB"),
+        Figure("COSI to targets, against its slowest part", ratio, 1.3, "ratio"),
+        Figure("written when the same image is there already", rewritten, 0, "bytes"),
+        Figure("peak memory of a deployment", deploy_peak, 150.0, "MiB"),
         Figure("peak memory of our process", max(b.peak_mib for b in builds.values()), 300.0, "MiB"),
         Figure("validate-config of the example, start-up included", check_config(), 0.4, "s"),
     ]

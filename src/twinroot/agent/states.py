@@ -126,9 +126,15 @@ _ROLLBACKS = {
     _T.ROLLBACK_AB_STAGED: _staged(_S.MANUAL_ROLLBACK_AB_STAGED),
     _T.ROLLBACK_RUNTIME_STAGED: _staged(_S.MANUAL_ROLLBACK_RUNTIME_STAGED),
 }
-_ROLLBACKS_AGAIN = {
-    trigger: Transition(found.to, Spec.REPLACED, last_error=LastError.CLEARED) for trigger, found in _ROLLBACKS.items()
-}
+
+
+def _again(ways: dict[Trigger, Transition]) -> dict[Trigger, Transition]:
+    """The same where another one is staged already: the old configuration is that of before both."""
+    return {
+        trigger: Transition(found.to, Spec.REPLACED, last_error=LastError.CLEARED) for trigger, found in ways.items()
+    }
+
+
 _DONE = Transition(_S.PROVISIONED, Spec.SETTLED)
 _SWITCHED = Transition(_S.PROVISIONED, Spec.SETTLED, Volume.SWITCHED)
 
@@ -162,9 +168,9 @@ TRANSITIONS: dict[State, dict[Trigger, Transition]] = {
         _T.COMMITTED: Transition(_S.PROVISIONED, Spec.RESTORED, error="ab-update-health-check-commit-check"),
         _T.OTHER_ROOT: Transition(_S.AB_UPDATE_HEALTH_CHECK_FAILED, error="ab-update-reboot-check"),
     },
-    _S.MANUAL_ROLLBACK_RUNTIME_STAGED: {**_ROLLBACKS_AGAIN, _T.FINALIZED: _DONE},
+    _S.MANUAL_ROLLBACK_RUNTIME_STAGED: {**_again(_ROLLBACKS), _T.FINALIZED: _DONE},
     _S.MANUAL_ROLLBACK_AB_STAGED: {
-        **_ROLLBACKS_AGAIN,
+        **_again(_ROLLBACKS),
         _T.FINALIZED: Transition(_S.MANUAL_ROLLBACK_AB_FINALIZED, reboot=True),
     },
     _S.MANUAL_ROLLBACK_AB_FINALIZED: {

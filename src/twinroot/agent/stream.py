@@ -28,9 +28,15 @@ from twinroot.units import KIB, MIB
 _STEP = MIB
 # What differs is narrowed down to this: fewer bytes written, and no more of them than a flash page or two.
 _GRAIN = 64 * KIB
-_ZEROS = bytes(_STEP)
-# Pieces waiting to be written; each holds a decoded frame, which is 4 MiB at usual levels.
+_ZEROS = memoryview(bytes(_STEP))
+# Behind so many bytes that were all different, a look at the first grain of a step decides for all of it: a partition
+# that holds something else is not read in vain.
+_SURE = 4 * MIB
+_AHEAD = 8 * MIB
+# What waits to be written: so many pieces, until they have so many bytes. A frame has 4 MiB at usual levels, 32 at high
+# ones, of which one alone waits.
 _WAITING = 6
+_WAITING_BYTES = 16 * MIB
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,12 @@ class _Writer:
         self._advance = advance
         self._pieces: queue.Queue[Piece | None] = queue.Queue(_WAITING)
         self._failure: BaseException | None = None
+        self._unwritten = 0
+        self._less = threading.Condition()
         self._written = self._kept = 0
+        self._found = bytearray(_STEP)
+        self._foreign = 0  # bytes just before that were all different
+        self._begun = 0  # where writing back to the disk was not asked for yet
         self._thread = threading.Thread(target=self._run, name="write", daemon=True)
         self._thread.start()
 
@@ -111,18 +122,24 @@ class _Writer:
 
     def put(self, piece: Piece) -> None:
         """Have a piece written; raises what an earlier one failed with."""
+        with self._less:
+            self._less.wait_for(lambda: self._unwritten < _WAITING_BYTES)
+            self._unwritten += 0 if piece.data is None else piece.length
         self._pieces.put(piece)
         if self._failure:
             raise self._failure
 
     def _run(self) -> None:
+        # Whoever puts pieces must not wait for ever: behind a failure they are taken and dropped.
         while (piece := self._pieces.get()) is not None:
-            if self._failure:
-                continue  # whoever puts pieces must not wait for ever
             try:
-                self._write(piece)
+                if not self._failure:
+                    self._write(piece)
             except BaseException as error:
                 self._failure = error
+            with self._less:
+                self._unwritten -= 0 if piece.data is None else piece.length
+                self._less.notify()
 
     def _write(self, piece: Piece) -> None:
         before = self._written
@@ -131,18 +148,23 @@ class _Writer:
                 self._make_equal(_ZEROS[:length], offset)
         else:
             for at in range(0, piece.length, _STEP):
-                self._make_equal(bytes(piece.data[at : at + _STEP]), piece.offset + at)
+                self._make_equal(piece.data[at : at + _STEP], piece.offset + at)
         self._kept += piece.length - (self._written - before)
         self._advance(piece.offset + piece.length)
 
-    def _make_equal(self, wanted: bytes, offset: int) -> None:
+    def _make_equal(self, wanted: memoryview, offset: int) -> None:
         """Have the target hold `wanted` at an offset; only the stretches that differ are written."""
-        found = os.pread(self._fd, len(wanted), offset)
-        if found == wanted:
+        length = len(wanted)
+        if self._foreign >= _SURE and length > _GRAIN and not self._is_there(wanted[:_GRAIN], offset):
+            self._pwrite(wanted, offset)
             return
-        start = None
-        for at in range(0, len(wanted), _GRAIN):
-            same = found[at : at + _GRAIN] == wanted[at : at + _GRAIN]
+        if self._is_there(wanted, offset):
+            self._foreign = 0
+            return
+        before, start = self._written, None
+        for at in range(0, length, _GRAIN):
+            end = min(at + _GRAIN, length)
+            same = self._found[at:end] == wanted[at:end]
             if same and start is not None:
                 self._pwrite(wanted[start:at], offset + start)
                 start = None
@@ -150,13 +172,29 @@ class _Writer:
                 start = at
         if start is not None:
             self._pwrite(wanted[start:], offset + start)
+        self._foreign = self._foreign + length if self._written - before == length else 0
 
-    def _pwrite(self, data: bytes, offset: int) -> None:
-        view = memoryview(data)
+    def _is_there(self, wanted: memoryview, offset: int) -> bool:
+        """Whether the target holds `wanted`; `_found` begins with what it holds afterwards."""
+        length = len(wanted)
+        view = memoryview(self._found)[:length]
         while view:
-            done = os.pwrite(self._fd, view, offset)
-            self._written += done
+            done = os.preadv(self._fd, [view], offset)
+            if not done:
+                raise OSError(errno.EIO, "became smaller while it was written")
             view, offset = view[done:], offset + done
+        # A bytearray on the left side compares at the speed of memory, a memoryview there byte by byte.
+        return (self._found if length == _STEP else self._found[:length]) == wanted
+
+    def _pwrite(self, data: memoryview, offset: int) -> None:
+        while data:
+            done = os.pwrite(self._fd, data, offset)
+            self._written += done
+            data, offset = data[done:], offset + done
+        if offset - self._begun >= _AHEAD:
+            # Has the kernel write while we decode, and leaves its cache to others. Only a wish: fsync comes at the end.
+            os.posix_fadvise(self._fd, self._begun, offset - self._begun, os.POSIX_FADV_DONTNEED)
+            self._begun = offset
 
 
 def _data_runs(fd: int, start: int, end: int) -> Iterator[tuple[int, int]]:

@@ -32,7 +32,7 @@ SKIPPABLE_MAGIC = 0x184D2A50
 # As long as the frames that we make at high levels.
 _WHOLE = 32 * MIB
 # What frames in work may take together, compressed and not: a machine that is serviced has other things to do.
-_HELD = 64 * MIB
+_HELD = 48 * MIB
 # More do not pay, the target of the data is slower; and each holds a whole frame.
 _MOST_THREADS = 4
 # Zeros are looked for in steps of this many bytes; a multiple of every block size a target has.
@@ -115,7 +115,7 @@ def decompress(
         raise LengthError(f"decompresses to {offset} bytes instead of {length}")
 
 
-def parse_frame_header(head: bytes, max_window_log: int) -> FrameHeader:
+def parse_frame_header(head: bytes | memoryview, max_window_log: int) -> FrameHeader:
     """Read a frame header (RFC 8878, 3.1.1.1) from at least 18 bytes after the frame's start, fewer at the end."""
     descriptor = head[4] if len(head) > 4 else 0
     single_segment = bool(descriptor & 0x20)
@@ -148,7 +148,7 @@ class _Input:
         self._data = b""
         self._at = 0
 
-    def peek(self, count: int) -> bytes:
+    def peek(self, count: int) -> memoryview:
         """The next bytes without taking them; fewer at the end."""
         while len(self._data) - self._at < count:
             more = next(self._chunks, None)
@@ -156,9 +156,9 @@ class _Input:
                 break
             self._data = self._data[self._at :] + bytes(more)
             self._at = 0
-        return self._data[self._at : self._at + count]
+        return memoryview(self._data)[self._at : self._at + count]
 
-    def take(self, count: int) -> bytes:
+    def take(self, count: int) -> memoryview:
         """Exactly the next `count` bytes; FormatError if there are fewer."""
         found = self.peek(count)
         if len(found) < count:
@@ -208,31 +208,31 @@ class _Decoder:
         for part in parts:
             gathered += part
             if len(gathered) > limit:
-                yield from self._stream(_chain(bytes(gathered), parts))
+                yield from self._stream(_chain(gathered, parts))
                 return
-        frame = bytes(gathered)
         self._left -= content
-        if known := self._known_zeros.get(frame):
+        known = self._known_zeros.get(bytes(gathered)) if len(gathered) <= _SHORT else None
+        if known:
             yield known
         else:
-            yield _Job(lambda: self._whole(frame, content), content + len(frame))
+            yield _Job(lambda: self._whole(gathered, content), content + len(gathered))
 
     def _check_room(self, size: int) -> None:
         if size > self._left:
             raise LengthError(f"decompresses to more than the {self._length} bytes it should have")
 
-    def _parts(self, header: FrameHeader) -> Iterator[bytes]:
+    def _parts(self, header: FrameHeader) -> Iterator[memoryview]:
         """The bytes of one frame, in steps of a block."""
         yield self._input.take(header.size)
         last = False
         while not last:
-            block = int.from_bytes(self._input.peek(3).ljust(3, b"\0"), "little")
+            block = int.from_bytes(self._input.peek(3), "little")
             last, kind, size = bool(block & 1), block >> 1 & 3, block >> 3
             yield self._input.take(3 + (1 if kind == 1 else size))
         if header.checksum:
             yield self._input.take(4)
 
-    def _stream(self, parts: Iterable[bytes]) -> Iterator[bytes]:
+    def _stream(self, parts: Iterable[bytearray | memoryview]) -> Iterator[bytes]:
         decoder = zstandard.ZstdDecompressor(max_window_size=self._max_window).decompressobj()
         try:
             for part in parts:
@@ -245,7 +245,7 @@ class _Decoder:
         if not decoder.eof:
             raise FormatError(_CUT_OFF)
 
-    def _whole(self, frame: bytes, content: int) -> _Part:
+    def _whole(self, frame: bytearray, content: int) -> _Part:
         """Runs in a worker: decode one complete frame."""
         if not hasattr(self._local, "decoder"):
             self._local.decoder = zstandard.ZstdDecompressor(max_window_size=self._max_window)
@@ -257,7 +257,7 @@ class _Decoder:
             raise FormatError(_CUT_OFF)
         if len(frame) <= _SHORT and not output.strip(b"\0"):
             if len(self._known_zeros) < _MOST_REMEMBERED:
-                self._known_zeros[frame] = len(output)
+                self._known_zeros[bytes(frame)] = len(output)
             return len(output)
         return output
 
@@ -269,7 +269,7 @@ def _parallel(decoder: _Decoder, pool: ThreadPoolExecutor, workers: int) -> Iter
     try:
         for job in decoder.jobs():
             size = job.size if isinstance(job, _Job) else 0
-            while waiting and (len(waiting) > workers or held + size > _HELD):
+            while waiting and (len(waiting) > 2 * workers or held + size > _HELD):
                 item, taken = waiting.popleft()
                 yield _result(item)
                 held -= taken
@@ -301,7 +301,7 @@ def _pieces(data: bytes, offset: int, zeros: bytes) -> Iterator[Piece]:
         yield Piece(offset + start, len(view) - start, None if run_is_zero else view[start:])
 
 
-def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+def _chain(first: bytearray, rest: Iterator[memoryview]) -> Iterator[bytearray | memoryview]:
     yield first
     yield from rest
 

@@ -13,7 +13,7 @@ from twinroot.units import MIB, partition_type, round_up
 ROOT = partition_type("root", "x86_64")
 
 
-def write_cosi(path: Path, contents: bytes) -> Path:
+def write_cosi(path: Path, contents: bytes, level: int = 3) -> Path:
     """Write it; the partition is as large as its contents, in whole MiB, and at least one."""
     size = max(round_up(len(contents), MIB), MIB)
     entry = gpt.Partition(1, ROOT, UUID(int=1), 2048, 2048 + size // 512 - 1, 0, "root")
@@ -30,5 +30,5 @@ def write_cosi(path: Path, contents: bytes) -> Path:
         packages=(),
         bootloader=model.Bootloader("grub"),
     )
-    writer.write_cosi(path, plan)
+    writer.write_cosi(path, plan, level=level)
     return path

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.memory import little_memory
 from tests.unit.agent.small_cosi import write_cosi
 
 from twinroot.agent.stream import Written, write_image
@@ -64,6 +65,31 @@ def test_only_what_differs_is_written(tmp_path: Path) -> None:
     target.write_bytes(changed)
     assert deploy(cosi, target) == Written(128 * KIB, len(NOISE) - 128 * KIB)
     assert target.read_bytes() == NOISE
+
+
+def test_behind_much_that_differs_a_look_decides(tmp_path: Path) -> None:
+    """What is not read is written, and what is the same again is found again."""
+    data = NOISE * 3
+    cosi, target = write_cosi(tmp_path / "a.cosi", data), tmp_path / "target"
+    old = bytearray(b"\xff" * len(data))
+    old[5 * MIB + KIB : 6 * MIB] = data[5 * MIB + KIB : 6 * MIB]  # the look at its beginning says that it differs
+    old[6 * MIB : 6 * MIB + 100 * KIB] = data[6 * MIB : 6 * MIB + 100 * KIB]  # the look says that it may be the same
+    old[7 * MIB :] = data[7 * MIB :]
+    target.write_bytes(old)
+    done = deploy(cosi, target)
+    assert target.read_bytes() == data
+    assert done == Written(7 * MIB - 64 * KIB, 2 * MIB + 64 * KIB)
+    assert deploy(cosi, target) == Written(0, len(data))
+
+
+def test_long_frames_do_not_pile_up(tmp_path: Path) -> None:
+    """At high levels a frame holds 32 MiB."""
+    size = 160 * MIB
+    cosi, target = write_cosi(tmp_path / "a.cosi", b"pattern " * (size // 8), 9), tmp_path / "target"
+    target.touch()
+    os.truncate(target, size)
+    with little_memory(112 * MIB):
+        assert deploy(cosi, target) == Written(size, 0)
 
 
 def test_progress_comes_in_order_and_reaches_the_end(tmp_path: Path) -> None:
