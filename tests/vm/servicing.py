@@ -39,6 +39,7 @@ GUEST_TO_HOST = "10.0.2.2"  # how QEMU's user network calls our loopback
 HOST_CONFIGURATION = "/etc/trident/config.yaml"
 VERSION_FILE = "/etc/version"
 BOOT_TIMEOUT = 900.0  # seconds; a loaded host without KVM is slow
+UPDATE_TIMEOUT = 1800.0
 
 
 @dataclass(frozen=True)
@@ -240,3 +241,19 @@ def status(console: Console) -> dict[str, object]:
     """The machine's status, as `trident get` has it."""
     found: dict[str, object] = yaml.safe_load(console.check("trident -v off get status", timeout=300))
     return found
+
+
+def begin_and_await(running: Machine, command: str) -> None:
+    """Begin a command that ends with a restart, and wait for that."""
+    running.console.send(f"{command} -v info\n")
+    await_start(running)
+
+
+def settled(console: Console) -> dict[str, object]:
+    """The status when the commit at the start has ended."""
+    console.run("systemctl is-system-running --wait", timeout=300)
+    return status(console)
+
+
+def about(found: dict[str, object]) -> tuple[object, object]:
+    return found["servicingState"], found["abActiveVolume"]

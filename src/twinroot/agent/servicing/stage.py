@@ -33,7 +33,7 @@ from twinroot.tools.run import require
 
 log = logging.getLogger(__name__)
 
-_TOOLS = ("blkid", "chroot", "mount", "setpriv", "sh", "umount", "unshare")
+_TOOLS = ("blkid", "mount", "umount")
 
 
 def check_image(job: Job) -> None:
