@@ -1,13 +1,15 @@
 """Updates during which the power fails, and what the machine is afterwards.
 
 The moments are spread evenly over what an update writes to the disk, from its first byte to the commit after the
-restart; a run without a cut says how much that is.
+restart; a run without a cut says how much that is. The half that is written is emptied before, lest most of it is right
+already and nothing is left to be written by halves.
 """
 
 from __future__ import annotations
 
 import random
 import re
+import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -27,13 +29,15 @@ from tests.vm.servicing import (
     write_file,
 )
 
+from twinroot.formats import gpt
 from twinroot.vm.console import Console
 from twinroot.vm.machine import Machine
 
 _UPDATE = 1800.0  # seconds
 _FILES = "cd / && find usr boot -xdev -type f ! -name 'grub*' -print0 | sort -z | xargs -0 sha256sum | sha256sum"
 _STARTED = "BdsDxe: starting Boot"
-_COMMITTED = re.compile(r"(Finished|Failed)[^\n]* Commit the OS")
+_COMMITTED = re.compile(r"(Finished|Failed)[^\n]*(trident\.service|Commit the OS)")
+_HALVES = {"root-a": 2, "root-b": 3}  # their numbers in the example's partition table
 STATES = ("provisioned", "ab-update-staged")
 
 
@@ -71,6 +75,8 @@ class CutUpdates:
     """Bytes that an update and its commit write."""
     digests: frozenset[str] = frozenset()
     """Of the files of whole systems."""
+    idle: str | None = "root-b"
+    """The half that holds nothing that anybody needs, None when there is none."""
 
     def measure(self) -> None:
         """An update without a cut, to see what it writes; the machine is in the other half then."""
@@ -83,11 +89,14 @@ class CutUpdates:
                 running.console.run("systemctl is-system-running --wait", timeout=300)
                 assert version(running.console) == other.version
             self.written = self._log().stat().st_size - start
-            self.digests = frozenset((here, _digest(running.console)))
+            self.digests = self.digests | {here, _digest(running.console)}
+            self._look(running.console)
             switch_off(running)
 
     def cut(self, part: float) -> Cut:
         """Update to the image that does not run, cut the power after a part of it, and look at what starts."""
+        if self.idle:
+            _empty(self.machine.disk, _HALVES[self.idle])
         with self.machine.switched_on(random.Random(f"{self.seed} {part}")) as running, self._serving(running):
             start = self._log().stat().st_size
             self._begin(running)
@@ -95,11 +104,18 @@ class CutUpdates:
             running.power_cut()
         with self.machine.switched_on() as running:
             running.console.run("systemctl is-system-running --wait", timeout=300)
-            found = status(running.console)
+            state = self._look(running.console)
             whole = _digest(running.console) in self.digests
-            left = Cut(part, version(running.console), str(found["servicingState"]), whole)
+            left = Cut(part, version(running.console), state, whole)
             switch_off(running)
         return left
+
+    def _look(self, console: Console) -> str:
+        """The state of the machine, by which one half is idle or none."""
+        found = status(console)
+        other = "root-b" if found["abActiveVolume"] == "volume-a" else "root-a"
+        self.idle = other if found["servicingState"] == "provisioned" else None
+        return str(found["servicingState"])
 
     def _begin(self, running: Machine) -> None:
         running.console.send("trident update -v info\n")
@@ -135,6 +151,17 @@ class _Serving:
 
     def __exit__(self, *error: object) -> None:
         self._context.__exit__(None, None, None)
+
+
+def _empty(disk: Path, number: int) -> None:
+    """Make a partition of a disk image all zeros."""
+    with disk.open("rb") as stream:
+        table = gpt.read_table(stream, disk.stat().st_size)
+    found = table.partition(number)
+    offset = found.first_lba * table.sector_size
+    length = (found.last_lba + 1) * table.sector_size - offset
+    command = ["fallocate", "--punch-hole", "--offset", str(offset), "--length", str(length), str(disk)]
+    subprocess.run(command, check=True)
 
 
 def _digest(console: Console) -> str:

@@ -1,8 +1,9 @@
 """Node tree to typed model: every mistake of a file in one run, each with its place.
 
-A value that is wrong does not hide the other mistakes. Where the model cannot be built, the broken fields are left
-out at the second level (`storage.disks`, `os.packages`; all optional there) and the rest is decoded, so that rules
-that do not read a broken field can still be checked (`checks`).
+A value that is wrong does not hide the other mistakes, and an unknown key hides none at all: it is taken out, and the
+object around it is checked without it. Where the model cannot be built, the broken fields are left out at the second
+level (`storage.disks`, `os.packages`; all optional there) and the rest is decoded, so that rules that do not read a
+broken field can still be checked (`checks`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
-from twinroot.config.document import Document, Items, Mapping, Node, child, plain
+from twinroot.config.document import Document, plain
 from twinroot.config.explain import Explainer
 from twinroot.config.problems import KeyPath
 from twinroot.config.section import Section
@@ -23,6 +24,7 @@ from twinroot.errors import Problem
 M = TypeVar("M", bound=Section)
 
 MAX_PROBLEMS = 100
+_UNKNOWN = "extra_forbidden"  # what pydantic calls a key that no field has
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ def decode(document: Document, model_type: type[M]) -> Decoded[M]:
     else:
         return Decoded(model, frozenset(), (((), model),), document.mistakes)
     problems = list(document.mistakes)
-    broken = {detail["loc"] for detail in errors}
+    unknown = {detail["loc"] for detail in errors if detail["type"] == _UNKNOWN}
+    broken = {detail["loc"] for detail in errors} - unknown
     explain = Explainer(document, model_type)
     explained = [(detail, *explain(detail)) for detail in errors[:MAX_PROBLEMS]]
     misspelt = {meant for _, _, meant in explained if meant}
@@ -61,7 +64,9 @@ def decode(document: Document, model_type: type[M]) -> Decoded[M]:
     if len(errors) > MAX_PROBLEMS:
         more = f"there are {len(errors) - MAX_PROBLEMS} more problems in this file"
         problems.append(Problem(document.root.place.source.file, 0, 0, "", more))
-    sections = tuple(_whole_sections(model_type, document, (), _with_parents(broken)))
+    for path in unknown:
+        _remove(data, path)
+    sections = tuple(_whole_sections(model_type, data, (), _with_parents(broken)))
     for path in broken:
         _remove(data, second_level(path))
     return Decoded(_rest(model_type, data), frozenset(broken), sections, tuple(problems))
@@ -100,42 +105,36 @@ def _with_parents(paths: set[KeyPath]) -> frozenset[KeyPath]:
 
 
 def _whole_sections(
-    model_type: type[Section], document: Document, path: KeyPath, broken: frozenset[KeyPath]
+    model_type: type[Section], data: Any, path: KeyPath, broken: frozenset[KeyPath]
 ) -> Iterator[tuple[KeyPath, Section]]:
-    """The objects below `path` in which nothing is broken, each with all that is in it."""
-    node, depth = document.find(path)
-    if depth < len(path):
-        return
+    """The objects in `data`, which is at `path`, in which nothing is broken, each with all that is in it."""
     if path not in broken:
         try:
-            yield path, _validate(model_type, plain(node))
+            yield path, _validate(model_type, data)
         except ValidationError:
             return  # a null where an object is wanted, or a key that a broken key stands for
         return
     for name, field in model_type.model_fields.items():
         key = field.alias or name
-        found = child(node, key)
-        below = inner_model(field.annotation) if found else None
-        if found is None or below is None or not issubclass(below, Section):
+        below = inner_model(field.annotation)
+        if not isinstance(data, dict) or key not in data or below is None or not issubclass(below, Section):
             continue
-        for steps in _steps(found, depth_of(field.annotation)):
-            yield from _whole_sections(below, document, (*path, key, *steps), broken)
+        for steps, found in _below(data[key], depth_of(field.annotation)):
+            yield from _whole_sections(below, found, (*path, key, *steps), broken)
 
 
-def _steps(node: Node, depth: int) -> Iterator[KeyPath]:
-    """The paths from a node to what lies `depth` lists or maps below it."""
+def _below(data: Any, depth: int) -> Iterator[tuple[KeyPath, Any]]:
+    """What lies `depth` lists or maps below some data, with the paths to it."""
     if not depth:
-        yield ()
+        yield (), data
         return
-    keys: Iterable[str | int] = ()
-    if isinstance(node, Items):
-        keys = range(len(node.items))
-    elif isinstance(node, Mapping):
-        keys = node.values
-    for key in keys:
-        below = child(node, key)
-        if below:
-            yield from ((key, *rest) for rest in _steps(below, depth - 1))
+    items: Iterable[tuple[str | int, Any]] = ()
+    if isinstance(data, (list, tuple)):
+        items = enumerate(data)
+    elif isinstance(data, dict):
+        items = data.items()
+    for key, item in items:
+        yield from (((key, *rest), found) for rest, found in _below(item, depth - 1))
 
 
 def _remove(data: Any, path: KeyPath) -> None:

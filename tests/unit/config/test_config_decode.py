@@ -177,3 +177,22 @@ def test_many_mistakes_are_cut_off(problems_of: ProblemsOf) -> None:
     problems = problems_of("os: {packages: {install: [" + "[]," * 500 + "]}}")
     assert len(problems) == 101
     assert problems[0].message == "there are 400 more problems in this file"
+
+
+def test_an_unknown_key_hides_no_other_mistake(problems_of: ProblemsOf) -> None:
+    """Neither what its object finds in itself, nor what rules find that read the section."""
+    text = """\
+os:
+  colour: red
+  additionalFiles:
+    - {source: a, content: b, destination: /x, taste: sweet}
+storage:
+  shape: round
+  bootType: efi
+  disks:
+    - {partitionTableType: gpt, maxSize: 1G, partitions: [{id: a, size: 2G, smell: good}]}
+"""
+    found = [problem.key for problem in problems_of(text)]
+    assert {"os.colour", "os.additionalFiles[0].taste", "storage.shape"} <= set(found)
+    assert "storage.disks[0].partitions[0].smell" in found
+    assert len(found) > 4 + 1, found

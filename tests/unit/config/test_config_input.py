@@ -68,6 +68,7 @@ NOT_A_REFERENCE = [
 ]
 
 B = "input.image"
+FEATURE = "previewFeatures: [input-image-oci]\n"
 WRONG: list[Wrong] = [
     ("input: «base.raw", "input", "expected a mapping"),
     ("input: {image: «base.raw}", B, "expected a mapping (lines of 'key: value'), found the value 'base.raw'"),
@@ -77,10 +78,11 @@ WRONG: list[Wrong] = [
     ("input: {image: {oci: «{}}}", B + ".oci.uri", "this key is required and missing"),
     ("input: {image: {oci: {uri: «''}}}", B + ".oci.uri", "'' is not a registry reference"),
     ("input: {image: {oci: {uri: «a}}}", B + ".oci.uri", "'a' is not a registry reference"),
-    ("input: {image: {oci: {uri: a/b, «tag: c}}}", B + ".oci.tag", "unknown key 'tag'"),
+    (FEATURE + "input: {image: {oci: {uri: a/b, «tag: c}}}", B + ".oci.tag", "unknown key 'tag'"),
     ("input:\n  image:\n    oci:\n      uri: a/b\n      «platforms: c\n", B + ".oci.platforms",
         "unknown key 'platforms'"),
-    ("input: {image: {oci: {uri: a/b, platform: {os: c, «arch: d}}}}", B + ".oci.platform.arch", "unknown key 'arch'"),
+    (FEATURE + "input: {image: {oci: {uri: a/b, platform: {os: c, «arch: d}}}}", B + ".oci.platform.arch",
+        "unknown key 'arch'"),
     ("input: {image: {oci: {uri: a/b, platform: «a/b/c/d/e}}}", B + ".oci.platform", "'a/b/c/d/e' is not a platform"),
     ("input: {image: {oci: {uri: a/b, platform: «a/b/c}}}", B + ".oci.platform", "'a/b/c' is not a platform"),
     ("input: {image: {oci: {uri: a/b, platform: «linux/}}}", B + ".oci.platform", "'linux/' is not a platform"),
