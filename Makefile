@@ -76,7 +76,7 @@ check: lint
 	@$(PYTEST) -q tests/unit
 
 test: lint images
-	@$(PYTEST)
+	@$(PYTEST) --durations=12
 
 # Hours: forty power cuts in updates, thirty damaged images, each in a machine; prints tables.
 soak: images bin/trident-rpms.tar.gz
