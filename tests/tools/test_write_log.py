@@ -83,6 +83,20 @@ def test_writes_after_the_last_flush_may_survive_each_by_itself(place: Path) -> 
     assert there == {True, False}
 
 
+def test_a_write_that_was_cut_off_is_there_in_part(place: Path) -> None:
+    write(place, "flush", "write -P 1 0 8k")
+    last = read_log(place / "log")[-1]
+    assert last.data is not None
+    with (place / "log").open("r+b") as log:
+        log.truncate(last.data + 4 * KIB)
+    replay(place / "log", place / "disk", random.Random(1))
+    assert content(place, 0, 8 * KIB) in (b"\x01" * 4 * KIB + b"o" * 4 * KIB, b"o" * 8 * KIB)
+    every = random.Random()
+    every.random = lambda: 0.0  # type: ignore[method-assign]
+    replay(place / "log", place / "disk", every)
+    assert content(place, 0, 8 * KIB) == b"\x01" * 4 * KIB + b"o" * 4 * KIB
+
+
 def test_an_empty_log(place: Path) -> None:
     replay(place / "log", place / "disk")
     assert read_log(place / "log") == []
