@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.images import AB_CONFIG, BASE_DEB, BASE_RPM, built, customize
+from tests.images import AB_CONFIG, BASE_DEB, BASE_RPM, agent_rpms, built, customize
 from twinroot.base.image import probe, read_table
 from twinroot.formats.gpt import Table
 from twinroot.tools import blkid, fat
@@ -67,6 +67,7 @@ def ab_image(kind: str, directory: Path) -> AbImage:
         config = directory / "config.yaml"
         config.write_text(_DEBIAN)
     path = directory / "image.raw"
-    done = customize(config, built(BASES[kind]), path, directory / "build")
+    agent = ("--rpm-source", agent_rpms()) if kind == "rpm" else ()
+    done = customize(config, built(BASES[kind]), path, directory / "build", *agent)
     assert done.code == 0, done.stderr
     return AbImage(path, read_table(path, probe(path)))

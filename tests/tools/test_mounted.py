@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from uuid import UUID
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 import pytest
 from tests.isolated import isolated
@@ -17,7 +17,6 @@ from twinroot.tools.run import run
 from twinroot.units import MIB
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount filesystems for writing")
-ID = UUID("11111111-2222-4333-8444-555555555555")
 
 _MAKE = """
 from uuid import UUID
@@ -30,7 +29,7 @@ kind, size, image, views = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), jso
 volumes = [PlannedSubvolume(path, Mount(f"/m{n}", ""), referenced, exclusive)
            for n, (path, (_, referenced, exclusive)) in enumerate(views.items()) if path]
 mount = Mount("/m", "") if "" in views else None
-number = "11111111-2222-4333-8444-555555555555"
+number = sys.argv[5]
 filesystem = PlannedFilesystem(kind, number, "a label", mount, subvolumes=tuple(volumes))
 number = UUID(int=5)
 entry = gpt.Partition(1, number, number, 2048, 2048 + size // 512 - 1)
@@ -45,9 +44,14 @@ except InputError as error:
 """
 
 
+def uuid_of(image: Path) -> UUID:
+    """The filesystem's UUID, one for each image: btrfs knows all on the host, and refuses a second one of the same."""
+    return uuid5(NAMESPACE_URL, str(image))
+
+
 def make(kind: str, size: int, image: Path, views: dict[str, tuple[Path, int | None, int | None]]) -> str:
     shown = {path: (str(view), *limits) for path, (view, *limits) in views.items()}
-    said = isolated(_MAKE, kind, str(size), image, json.dumps(shown))
+    said = isolated(_MAKE, kind, str(size), image, json.dumps(shown), str(uuid_of(image)))
     assert isinstance(said, str)
     return said
 
@@ -60,7 +64,7 @@ def test_a_filesystem_holds_exactly_the_tree(tmp_path: Path, kind: str, options:
     assert make(kind, 400 * MIB, image, {"": (tree, None, None)}) == ""
     assert mounted_listing(image, tmp_path / "mount", kind, options) == listing(tree)
     found = blkid.probe(image)
-    assert (found.type, found.uuid, found.label) == (kind, str(ID), "a label")
+    assert (found.type, found.uuid, found.label) == (kind, str(uuid_of(image)), "a label")
     assert image.stat().st_size == 400 * MIB
     assert not list(tmp_path.glob("*.mount"))
     assert str(tmp_path) not in run(["losetup", "--list"]).stdout
