@@ -6,6 +6,7 @@ import io
 import random
 from collections.abc import Callable
 from contextlib import suppress
+from urllib.parse import urlsplit
 
 import requests
 from hypothesis import given
@@ -14,7 +15,7 @@ from tests.fuzz.mutations import cases, numbers
 from tests.memory import little_memory
 from urllib3 import HTTPResponse
 
-from twinroot.agent.storage.image_source import location_of
+from twinroot.agent.storage.image_source import FileLocation, RegistryLocation, WebLocation, location_of
 from twinroot.agent.storage.ranged import LOOK, RangedFile, answer_of
 from twinroot.errors import InputError, NetworkError
 from twinroot.units import KIB, MIB
@@ -125,4 +126,9 @@ URLS = st.one_of(
 @given(URLS)
 def test_any_url(url: str) -> None:
     with suppress(InputError):
-        location_of(url)
+        found = location_of(url)
+        assert isinstance(found, FileLocation | WebLocation | RegistryLocation)
+        if isinstance(found, FileLocation):
+            assert found.path.is_absolute()
+        if isinstance(found, WebLocation):
+            assert "@" not in urlsplit(found.url).netloc and "?" not in found.shown
