@@ -12,7 +12,6 @@ from twinroot.agent.boot import fat_files, ukis
 from twinroot.agent.boot.efi_variables import EfiVariables
 from twinroot.agent.boot.slots import BootSide
 from twinroot.agent.errors import ServicingError
-from twinroot.agent.host_status import HostStatus
 from twinroot.agent.servicing.job import esp_of
 from twinroot.agent.servicing.machine import architecture, boot_partition
 from twinroot.agent.storage.devices import Devices
@@ -30,7 +29,7 @@ RUN = Path("/run/trident")
 
 
 def boot_side(
-    config: HostConfig, status: HostStatus, esp: Path, variables: EfiVariables, *, uki: bool | None = None
+    config: HostConfig, install_index: int, esp: Path, variables: EfiVariables, *, uki: bool | None = None
 ) -> BootSide:
     """What starts the machine, its ESP being mounted at `esp`. `uki` None: as the running system was started."""
     if uki is None:
@@ -40,7 +39,7 @@ def boot_side(
         architecture(),
         variables,
         fallback=config.os.uefi_fallback,
-        install_index=status.install_index,
+        install_index=install_index,
         uki=uki,
         keep_order=is_set(config.internal_params, "virtdeployBootOrderWorkaround"),
     )

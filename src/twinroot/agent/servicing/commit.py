@@ -87,7 +87,7 @@ def _settle_boot(agent: Agent, status: HostStatus) -> None:
     volume = expected_volume(status)
     devices = Devices(status.spec.storage, dict(status.partition_paths), volume)
     with boot.mounted_esp(boot.esp_device(devices, status.spec)) as esp:
-        side = boot.boot_side(status.spec, status, esp, agent.variables)
+        side = boot.boot_side(status.spec, status.install_index, esp, agent.variables)
         slots.commit(side, volume, reorder=status.servicing_state is State.AB_UPDATE_FINALIZED)
 
 

@@ -29,7 +29,7 @@ def finalize_update(ledger: Ledger, variables: EfiVariables, *, uki: bool | None
     devices = devices_of(before, config, ServicingType.AB_UPDATE)
     partitions = boot.esp_partitions(devices, config)
     with boot.mounted_esp(boot.esp_device(devices, config)) as esp:
-        side = boot.boot_side(config, before, esp, variables, uki=uki)
+        side = boot.boot_side(config, before.install_index, esp, variables, uki=uki)
         check_slot(side, side.label(devices.volume))
         ledger.move(Trigger.FINALIZED)
         try:

@@ -127,7 +127,7 @@ def _finalize(agent: Agent, ledger: Ledger) -> Result:
     with mounted_root(plan_mounts(devices, None), place_for_new_root()) as root:
         esp = root / mount_point.target.lstrip("/")
         uki = boot.has_kernel(esp)
-        side = boot.boot_side(config, before, esp, agent.variables, uki=uki)
+        side = boot.boot_side(config, before.install_index, esp, agent.variables, uki=uki)
         check_slot(side, side.label("volume-a"))
         ledger.move(Trigger.FINALIZED)
         try:

@@ -57,7 +57,7 @@ def _stage(agent: Agent, ledger: Ledger, item: RollbackItem) -> None:
     check_active_volume(ledger.status)
     devices = devices_of(ledger.status, item.spec, ServicingType.MANUAL_ROLLBACK_AB)
     with boot.mounted_esp(boot.esp_device(devices, item.spec)) as esp:
-        side = boot.boot_side(item.spec, ledger.status, esp, agent.variables)
+        side = boot.boot_side(item.spec, ledger.status.install_index, esp, agent.variables)
         check_slot(side, side.label(devices.volume))
     ledger.move(Trigger.ROLLBACK_AB_STAGED, new_spec=item.spec)
 
@@ -74,7 +74,7 @@ def _finalize(agent: Agent, ledger: Ledger) -> Result:
     devices = devices_of(before, before.spec, ServicingType.MANUAL_ROLLBACK_AB)
     partitions = boot.esp_partitions(devices, before.spec)
     with boot.mounted_esp(boot.esp_device(devices, before.spec)) as esp:
-        side = boot.boot_side(before.spec, before, esp, agent.variables)
+        side = boot.boot_side(before.spec, before.install_index, esp, agent.variables)
         check_slot(side, side.label(devices.volume))
         # The status comes first, for the same reason as in an update.
         ledger.move(Trigger.FINALIZED)

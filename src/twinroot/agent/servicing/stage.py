@@ -118,15 +118,7 @@ def _any_grub(job: Job) -> bool:
 
 
 def _side(job: Job, esp: Path) -> slots.BootSide:
-    return slots.BootSide(
-        esp,
-        machine.architecture(),
-        job.variables,
-        fallback=job.config.os.uefi_fallback,
-        install_index=job.install_index,
-        uki=job.uki,
-        keep_order=is_set(job.config.internal_params, "virtdeployBootOrderWorkaround"),
-    )
+    return boot.boot_side(job.config, job.install_index, esp, job.variables, uki=job.uki)
 
 
 def _write_images(job: Job, deployment: Deployment) -> None:

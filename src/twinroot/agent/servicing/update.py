@@ -96,7 +96,7 @@ def _give_up(agent: Agent, ledger: Ledger) -> None:
     if before.servicing_state is State.AB_UPDATE_FINALIZED:
         devices = devices_of(before, before.spec, ServicingType.AB_UPDATE)
         with mounted_esp(esp_device(devices, before.spec)) as esp:
-            side = boot_side(before.spec, before, esp, agent.variables)
+            side = boot_side(before.spec, before.install_index, esp, agent.variables)
             slots.withdraw(side, devices.volume, before.ab_active_volume)
     ledger.move(Trigger.RESET)
 
