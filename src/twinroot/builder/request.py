@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from twinroot.config.image.preview_features import PreviewFeature
 from twinroot.config.load import LoadedConfig, ReadConfig
 from twinroot.config.problems import KeyPath
 from twinroot.config.resources import resource_problems
+from twinroot.config.section import UnreadableError
 from twinroot.distro.rpm_sources import check_sources
 from twinroot.errors import InputError, Problem
 from twinroot.output.disk import DISK_FORMATS
@@ -124,10 +126,9 @@ def _problems_of_run(read: ReadConfig, options: Options) -> list[Problem]:
     """What this version cannot do, what the output format of the command line rules out, and what is missing."""
     image_given = options.image_file is not None or options.image is not None
     format_given = options.output_format is not None
-    findings = [
-        *unbuilt(read.config, image_given=image_given, format_given=format_given),
-        *(removed_package_manager(read.config, options.output_format) if format_given else ()),
-    ]
+    findings = [*unbuilt(read.config, image_given=image_given, format_given=format_given)]
+    with suppress(UnreadableError):
+        findings += removed_package_manager(read.config, options.output_format) if format_given else ()
     # Input and output are looked at when they are resolved.
     return [*read.placed(findings), *resource_problems(read, input_and_output=False)]
 

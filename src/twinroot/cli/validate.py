@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -121,13 +122,16 @@ def _problems(file: Path, resources: frozenset[str], arguments: argparse.Namespa
 def _registry_problems(read: ReadConfig, arguments: argparse.Namespace) -> list[Problem]:
     """What is wrong with a base image in a registry: there is none, none for the platform, or none that is signed."""
     from twinroot.config.problems import Finding
+    from twinroot.config.section import UnreadableError
     from twinroot.registry.client import Client
     from twinroot.registry.pull import files_of
     from twinroot.registry.resolve import resolve
     from twinroot.registry.source import disk_image_of, from_config
     from twinroot.registry.trust import policy_for
 
-    image = from_config(read.config.input.image)
+    image = None
+    with suppress(UnreadableError):  # its mistake is told already
+        image = from_config(read.config.input.image)
     if image is None:
         return []
     try:

@@ -6,36 +6,28 @@ What concerns one object is in its `check`; what concerns several is a `Rule` ab
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import replace
 from itertools import chain, islice
-from typing import Generic, TypeVar
+from typing import TypeVar
 
-from twinroot.config.decode import MAX_PROBLEMS, Decoded, second_level
+from twinroot.config.decode import MAX_PROBLEMS
 from twinroot.config.document import Document
 from twinroot.config.problems import Finding, KeyPath
-from twinroot.config.section import Section
+from twinroot.config.section import Section, UnreadableError
 from twinroot.config.shape import sections_in
 from twinroot.errors import Problem
 
 M = TypeVar("M", bound=Section)
 
 
-@dataclass(frozen=True)
-class Rule(Generic[M]):
-    """A check across objects: the key paths it reads (of the first or the second level) and a pure function."""
-
-    reads: tuple[KeyPath, ...]
-    check: Callable[[M], Iterable[Finding]]
+Rule = Callable[[M], Iterable[Finding]]
+"""A check across objects. It may be given a model with values missing, and then stops at the first that it reads."""
 
 
-def check(document: Document, decoded: Decoded[M], rules: Iterable[Rule[M]]) -> list[Problem]:
-    """What objects find in themselves and what rules find. A rule that reads something broken is left out."""
-    broken = {second_level(path) for path in decoded.broken}
-    touched = broken | {path[:length] for path in broken for length in range(len(path))}
-    found = chain(
-        (finding for path, section in decoded.sections for finding in _findings(section, path)),
-        (finding for rule in rules if _applies(rule, broken, touched) for finding in _rule_findings(rule, decoded)),
-    )
+def check(document: Document, model: M, rules: Iterable[Rule[M]]) -> list[Problem]:
+    """What objects find in themselves and what rules find, as far as it does not depend on what is wrong anyway."""
+    found = chain(_findings(model, ()), *(_rule_findings(rule, model) for rule in rules))
     return [at_place(document, finding) for finding in islice(found, MAX_PROBLEMS)]
 
 
@@ -47,20 +39,16 @@ def at_place(document: Document, finding: Finding) -> Problem:
 
 def _findings(section: Section, path: KeyPath) -> Iterator[Finding]:
     """What an object and all objects in it find in themselves, by paths from the top."""
-    for finding in section.check():
-        at = None if finding.at is None else (*path, *finding.at)
-        yield replace(finding, path=(*path, *finding.path), at=at)
+    with suppress(UnreadableError):
+        for finding in section.check():
+            at = None if finding.at is None else (*path, *finding.at)
+            yield replace(finding, path=(*path, *finding.path), at=at)
     for name, field in type(section).model_fields.items():
-        for step, below in sections_in(getattr(section, name)):
-            yield from _findings(below, (*path, field.alias or name, *step))
+        with suppress(UnreadableError):
+            for step, below in sections_in(getattr(section, name)):
+                yield from _findings(below, (*path, field.alias or name, *step))
 
 
-def _rule_findings(rule: Rule[M], decoded: Decoded[M]) -> Iterable[Finding]:
-    return rule.check(decoded.model) if decoded.model is not None else ()
-
-
-def _applies(rule: Rule[M], broken: set[KeyPath], touched: set[KeyPath]) -> bool:
-    """Whether nothing that the rule reads is broken, lies below or above something broken."""
-    return not any(
-        read in touched or any(read[:length] in broken for length in range(len(read))) for read in rule.reads
-    )
+def _rule_findings(rule: Rule[M], model: M) -> Iterator[Finding]:
+    with suppress(UnreadableError):
+        yield from rule(model)

@@ -1,18 +1,19 @@
 """Node tree to typed model: every mistake of a file in one run, each with its place.
 
-A value that is wrong does not hide the other mistakes, and an unknown key hides none at all: it is taken out, and the
-object around it is checked without it. Where the model cannot be built, the broken fields are left out at the second
-level (`storage.disks`, `os.packages`; all optional there) and the rest is decoded, so that rules that do not read a
-broken field can still be checked (`checks`).
+A value that is wrong does not hide the other mistakes. An unknown key is taken out, and the object around it is checked
+without it. A value that is wrong is missing from its object, and whoever reads it gets `UnreadableError`: so everything
+that can be said without it is said (`checks`), and nothing is said that depends on it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from copy import copy
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from functools import lru_cache
+from typing import Any, Generic, TypeVar, cast, get_origin
 
-from pydantic import ValidationError
+from pydantic import ValidationError, create_model
 
 from twinroot.config.document import Document, plain
 from twinroot.config.explain import Explainer
@@ -24,6 +25,7 @@ from twinroot.errors import Problem
 M = TypeVar("M", bound=Section)
 
 MAX_PROBLEMS = 100
+_HOPELESS = 1000  # mistakes, from which on only they are told: what is right is not worth the time
 _UNKNOWN = "extra_forbidden"  # what pydantic calls a key that no field has
 
 
@@ -31,13 +33,12 @@ _UNKNOWN = "extra_forbidden"  # what pydantic calls a key that no field has
 class Decoded(Generic[M]):
     """What came out of a document.
 
-    `model` has all that is right, None if nothing is. `broken` are the key paths of what is wrong.
-    `sections` are the largest objects in which nothing is wrong, by key path: the whole model where all is right.
+    `model` has all that is right. `broken` are the key paths of what is wrong or lacks; to read it there raises
+    `UnreadableError`.
     """
 
-    model: M | None
+    model: M
     broken: frozenset[KeyPath]
-    sections: tuple[tuple[KeyPath, Section], ...]
     problems: tuple[Problem, ...]
 
 
@@ -49,7 +50,7 @@ def decode(document: Document, model_type: type[M]) -> Decoded[M]:
     except ValidationError as error:
         errors = error.errors(include_url=False, include_input=False)
     else:
-        return Decoded(model, frozenset(), (((), model),), document.mistakes)
+        return Decoded(model, frozenset(), document.mistakes)
     problems = list(document.mistakes)
     unknown = {detail["loc"] for detail in errors if detail["type"] == _UNKNOWN}
     broken = {detail["loc"] for detail in errors} - unknown
@@ -66,75 +67,79 @@ def decode(document: Document, model_type: type[M]) -> Decoded[M]:
         problems.append(Problem(document.root.place.source.file, 0, 0, "", more))
     for path in unknown:
         _remove(data, path)
-    sections = tuple(_whole_sections(model_type, data, (), _with_parents(broken)))
-    for path in broken:
-        _remove(data, second_level(path))
-    return Decoded(_rest(model_type, data), frozenset(broken), sections, tuple(problems))
+    read = _Reader(broken if len(broken) < _HOPELESS else {()}).read
+    return Decoded(read(model_type, data, ()), frozenset(broken), tuple(problems))
 
 
-def second_level(path: KeyPath) -> KeyPath:
-    """The key of the first or the second level that a path leads through: `storage.disks`, `iso`."""
-    return path[:2] if len(path) > 1 and isinstance(path[1], str) else path[:1]
+class _Reader:
+    """Makes objects of what is right, given the key paths of what is wrong."""
+
+    def __init__(self, broken: set[KeyPath]) -> None:
+        self._broken = broken
+        self._touched = {path[:length] for path in broken for length in range(len(path) + 1)}
+
+    def read(self, model_type: type[M], data: Any, path: KeyPath) -> M:
+        """The object in `data`, which is at `path`, without the fields that are wrong."""
+        keys = {field.alias or name: name for name, field in model_type.model_fields.items()}
+        touched = {key: name for key, name in keys.items() if (*path, key) in self._touched}
+        if path in self._broken or (touched and not isinstance(data, dict)):
+            return _made(model_type, {}, keys.values())
+        try:
+            if not touched:
+                return _validate(model_type, data)
+            right = {key: value for key, value in data.items() if key not in touched}
+            whole = _validate(_all_optional(model_type), right)
+        except ValidationError:  # a null where an object is wanted, or a key that a broken key stands for
+            return _made(model_type, {}, keys.values())
+        given = whole.model_fields_set.union(touched[key] for key in touched if key in data)
+        values = {name: value for name, value in whole.__dict__.items() if name not in touched.values()}
+        for key, name in touched.items():
+            if key in data and (*path, key) not in self._broken:
+                values |= self._below(model_type, name, data[key], (*path, key))
+        return _made(model_type, values, set(keys.values()) - values.keys(), given)
+
+    def _below(self, model_type: type[Section], name: str, data: Any, path: KeyPath) -> dict[str, object]:
+        """The value of a field in which something is wrong, by its name; nothing if it does not hold objects."""
+        annotation = model_type.model_fields[name].annotation
+        below = inner_model(annotation)
+        if below is None or not issubclass(below, Section):
+            return {}
+        return {name: self._items(below, data, path, depth_of(annotation))}
+
+    def _items(self, model_type: type[Section], data: Any, path: KeyPath, depth: int) -> object:
+        """Objects, `depth` lists and maps below some data, in tuples and maps."""
+        if depth and isinstance(data, dict):
+            return {key: self._items(model_type, item, (*path, key), depth - 1) for key, item in data.items()}
+        if depth and isinstance(data, list):
+            return tuple(self._items(model_type, item, (*path, index), depth - 1) for index, item in enumerate(data))
+        return self.read(model_type, data, path)
 
 
 def _validate(model_type: type[M], data: object) -> M:
     return model_type.model_validate(data, by_alias=True, by_name=False)
 
 
-def _rest(model_type: type[M], data: object) -> M | None:
-    """A model of what is left of the data.
-
-    An object that lacks a required key after a broken one was taken out (`image.url`) goes as a whole.
-    """
-    if not isinstance(data, dict):
-        return None
-    try:
-        return _validate(model_type, data)
-    except ValidationError as error:
-        for detail in error.errors(include_url=False, include_input=False):
-            data.pop(str(detail["loc"][0]) if detail["loc"] else "", None)
-    try:
-        return _validate(model_type, data)
-    except ValidationError:  # a required field at the first level; no language of ours has one
-        return None
-
-
-def _with_parents(paths: set[KeyPath]) -> frozenset[KeyPath]:
-    """The paths and all that lead to them."""
-    return frozenset(path[:length] for path in paths for length in range(len(path) + 1))
-
-
-def _whole_sections(
-    model_type: type[Section], data: Any, path: KeyPath, broken: frozenset[KeyPath]
-) -> Iterator[tuple[KeyPath, Section]]:
-    """The objects in `data`, which is at `path`, in which nothing is broken, each with all that is in it."""
-    if path not in broken:
-        try:
-            yield path, _validate(model_type, data)
-        except ValidationError:
-            return  # a null where an object is wanted, or a key that a broken key stands for
-        return
+@lru_cache(maxsize=256)
+def _all_optional(model_type: type[M]) -> type[M]:
+    """The model with no required fields; what it fills in for them says nothing."""
+    fields: dict[str, Any] = {}
     for name, field in model_type.model_fields.items():
-        key = field.alias or name
-        below = inner_model(field.annotation)
-        if not isinstance(data, dict) or key not in data or below is None or not issubclass(below, Section):
-            continue
-        for steps, found in _below(data[key], depth_of(field.annotation)):
-            yield from _whole_sections(below, found, (*path, key, *steps), broken)
+        if field.is_required():
+            optional = copy(field)
+            optional.default = () if get_origin(field.annotation) is tuple else None
+            fields[name] = (field.annotation, optional)
+    return create_model(model_type.__name__, __base__=model_type, **fields)
 
 
-def _below(data: Any, depth: int) -> Iterator[tuple[KeyPath, Any]]:
-    """What lies `depth` lists or maps below some data, with the paths to it."""
-    if not depth:
-        yield (), data
-        return
-    items: Iterable[tuple[str | int, Any]] = ()
-    if isinstance(data, (list, tuple)):
-        items = enumerate(data)
-    elif isinstance(data, dict):
-        items = data.items()
-    for key, item in items:
-        yield from (((key, *rest), found) for rest, found in _below(item, depth - 1))
+def _made(model_type: type[M], values: dict[str, Any], missing: Iterable[str], given: Iterable[str] = ()) -> M:
+    """An object with these values as they are; whoever reads one of the `missing` fields gets `UnreadableError`.
+
+    `given` are the fields that have a key, right or wrong.
+    """
+    made = cast("M", model_type.model_construct(set(given), **values))
+    for name in missing:
+        made.__dict__.pop(name, None)
+    return made
 
 
 def _remove(data: Any, path: KeyPath) -> None:

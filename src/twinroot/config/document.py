@@ -114,11 +114,6 @@ class Document:
             node = below
         return node, len(path)
 
-    def has(self, path: KeyPath) -> bool:
-        """Whether there is a value at `path`; null is none."""
-        node, depth = self.find(path)
-        return depth == len(path) and not is_null(node)
-
     def problem(self, path: KeyPath, message: str, hint: str | None = None, *, at: KeyPath | None = None) -> Problem:
         """A problem with the value at `path`, shown there.
 

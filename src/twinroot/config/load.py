@@ -86,11 +86,11 @@ def read_image_config(path: Path) -> ReadConfig:
     problems = list(chain.problems)
     if chain.complete:
         known = {_identity(problem) for problem in problems}
-        rules = map(_of_all_files, check(document, decoded, MERGED_RULES))
+        rules = map(_of_all_files, check(document, decoded.model, MERGED_RULES))
         found = hide_passwords(document, (*decoded.problems, *rules))
         problems += [problem for problem in found if _identity(problem) not in known]
     paths = tuple(host_paths(document, decoded.broken))
-    return ReadConfig(chain.files, document, decoded.model or ImageConfig(), paths, tuple(problems))
+    return ReadConfig(chain.files, document, decoded.model, paths, tuple(problems))
 
 
 def load_image_config(path: Path, *, architecture: str = "x86_64") -> LoadedConfig:

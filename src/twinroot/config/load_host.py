@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from twinroot.config.checks import check
-from twinroot.config.decode import Decoded, decode
+from twinroot.config.decode import decode
 from twinroot.config.document import Document, Mapping
 from twinroot.config.host.config import HostConfig
 from twinroot.config.host.rules import HOST_RULES
 from twinroot.config.host.storage import Storage
 from twinroot.config.host.warnings import WARNINGS
 from twinroot.config.secrets import secrets_in, without_secrets
+from twinroot.config.section import UnreadableError
 from twinroot.config.yaml import parse, read_document
 from twinroot.errors import ConfigError, Problem
 
@@ -57,13 +59,14 @@ def _load(path: Path, document: Document, stored: HostConfig | None) -> LoadedHo
     old = _old_keys(document)
     if old:
         raise ConfigError(old)
-    decoded = _with_stored_storage(decode(document, HostConfig), stored)
-    problems = [*decoded.problems, *check(document, decoded, HOST_RULES)]
-    if problems or decoded.model is None:
+    decoded = decode(document, HostConfig)
+    config = _with_stored_storage(decoded.model, stored)
+    problems = [*decoded.problems, *check(document, config, HOST_RULES)]
+    if problems:
         secrets = secrets_in(document, ("locked",))
         raise ConfigError([without_secrets(problem, secrets) for problem in problems])
-    warnings = check(document, Decoded(decoded.model, frozenset(), (), ()), WARNINGS)
-    return LoadedHostConfig(path, decoded.model, document, tuple(warnings))
+    warnings = check(document, config, WARNINGS)
+    return LoadedHostConfig(path, config, document, tuple(warnings))
 
 
 def _old_keys(document: Document) -> list[Problem]:
@@ -76,8 +79,16 @@ def _old_keys(document: Document) -> list[Problem]:
     ]
 
 
-def _with_stored_storage(decoded: Decoded[HostConfig], stored: HostConfig | None) -> Decoded[HostConfig]:
-    model = decoded.model
-    if stored is None or model is None or model.image is None or model.storage != Storage():
-        return decoded
-    return replace(decoded, model=model.model_copy(update={"storage": stored.storage}))
+def _with_stored_storage(config: HostConfig, stored: HostConfig | None) -> HostConfig:
+    with suppress(UnreadableError):
+        if stored is not None and config.storage == Storage() and _has_image(config):
+            return config.model_copy(update={"storage": stored.storage})
+    return config
+
+
+def _has_image(config: HostConfig) -> bool:
+    """Whether there is an image, right or wrong."""
+    try:
+        return config.image is not None
+    except UnreadableError:
+        return True

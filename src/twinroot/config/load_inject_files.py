@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from twinroot.config.checks import Rule, check
+from twinroot.config.checks import check
 from twinroot.config.decode import decode
 from twinroot.config.image.inject_files import InjectFilesConfig
 from twinroot.config.image.preview_rules import needs
@@ -33,14 +33,14 @@ def preview_feature(config: InjectFilesConfig) -> Iterator[Finding]:
         yield needs("inject-files", ("injectFiles",))
 
 
-RULES = (Rule((("previewFeatures",),), preview_feature),)
+RULES = (preview_feature,)
 
 
 def load_inject_files(path: Path) -> LoadedInjectFiles:
     """Load a configuration; one ConfigError with every problem found."""
     document = read_document(path)
     decoded = decode(document, InjectFilesConfig)
-    problems = [*decoded.problems, *check(document, decoded, RULES)]
-    if problems or decoded.model is None:
+    problems = [*decoded.problems, *check(document, decoded.model, RULES)]
+    if problems:
         raise ConfigError(problems)
     return LoadedInjectFiles(path, decoded.model)

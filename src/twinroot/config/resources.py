@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from twinroot.config.image.file import ConfigFile
 from twinroot.config.image.host_paths import HostPath, Kind
 from twinroot.config.load import ReadConfig
-from twinroot.config.problems import Finding, KeyPath
+from twinroot.config.problems import Finding
+from twinroot.config.section import UnreadableError
 from twinroot.errors import Problem
 
-_FORMAT: KeyPath = ("output", "image", "format")
 _OVERRIDABLE = ("input", "output")  # sections of which the last file of a chain counts, and the command line over it
 
 
@@ -35,9 +36,9 @@ def _in_file(file: ConfigFile) -> Iterator[Finding]:
 
 
 def _input_and_output(read: ReadConfig) -> Iterator[Finding]:
-    image_format = read.config.output.image.format
-    misspelt = image_format is None and read.document.has(_FORMAT)  # what the path should be is not known then
-    into_directory = image_format == "pxe-dir" or misspelt
+    into_directory = True  # allowed, when the format is wrong: what the path should be is not known then
+    with suppress(UnreadableError):
+        into_directory = read.config.output.image.format == "pxe-dir"
     for found in read.paths:
         path = read.resolve(found.key) if found.key[0] in _OVERRIDABLE else None
         message = _complaint(found, path, into_directory=into_directory) if path else None

@@ -7,7 +7,7 @@ object's `check`; what several objects must satisfy together is in rules (`check
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, ClassVar, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar, get_origin
 
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, model_validator
 from pydantic.alias_generators import to_camel
@@ -16,6 +16,10 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from twinroot.config.problems import Finding
+
+
+class UnreadableError(Exception):
+    """A value is asked for that is wrong in the configuration, so that nobody knows what it should be."""
 
 
 class Section(BaseModel):
@@ -37,6 +41,14 @@ class Section(BaseModel):
     def check(self) -> Iterable[Finding]:
         """What is wrong between the fields of this object alone. Paths are relative to it."""
         return ()
+
+    if not TYPE_CHECKING:  # for mypy, an object would have attributes of every name
+
+        def __getattr__(self, name: str) -> Any:
+            """Only what is not there gets here: a field without its value (`decode`), or an attribute that is none."""
+            if name in type(self).model_fields:
+                raise UnreadableError(name)
+            return super().__getattr__(name)
 
     @model_validator(mode="before")
     @classmethod

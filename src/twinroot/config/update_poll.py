@@ -111,7 +111,7 @@ def _decoded(document: Document, model: type[AnySection]) -> AnySection:
     from twinroot.config.checks import check
 
     decoded = decode(document, model)
-    problems = [*decoded.problems, *check(document, decoded, ())]
-    if problems or decoded.model is None:
+    problems = [*decoded.problems, *check(document, decoded.model, ())]
+    if problems:
         raise ConfigError(problems)
     return decoded.model

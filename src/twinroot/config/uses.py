@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from twinroot.config.document import Document, Items, Mapping, Node, Scalar
 from twinroot.config.problems import Finding, KeyPath, quoted
-from twinroot.config.section import Section
+from twinroot.config.section import Section, UnreadableError
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,10 @@ class Pattern:
         return tuple(re.findall(r"\[\]|[^.\[\]]+", self.path))
 
     def uses(self, config: Section) -> Iterator[tuple[KeyPath, object]]:
-        """The key paths and values in a configuration that the pattern matches. Not set and empty do not count."""
+        """The key paths and values in a configuration that the pattern matches.
+
+        What is not set, empty or wrong does not count.
+        """
         for path, value in _walk(config, self.steps, ()):
             if not self.values or value in self.values:
                 yield path, value
@@ -58,7 +62,8 @@ def _walk(value: object, steps: tuple[str, ...], path: KeyPath) -> Iterator[tupl
     elif isinstance(value, Section):
         for name, field in type(value).model_fields.items():
             if (field.alias or name) == steps[0]:
-                yield from _walk(getattr(value, name), steps[1:], (*path, steps[0]))
+                with suppress(UnreadableError):
+                    yield from _walk(getattr(value, name), steps[1:], (*path, steps[0]))
 
 
 def _texts(node: Node, steps: tuple[str, ...], path: KeyPath) -> Iterator[tuple[KeyPath, str]]:

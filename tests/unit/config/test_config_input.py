@@ -126,12 +126,12 @@ def test_input(config_of: ConfigOf, text: str, image: InputImage) -> None:
 
 @pytest.mark.parametrize(("text", "key", "message"), WRONG)
 def test_one_mistake(problems_of: ProblemsOf, text: str, key: str, message: str) -> None:
-    assert_one_problem(problems_of(unmarked(text)), text, key, message)
+    assert_one_problem(problems_of(f"{unmarked(text)}\n{'' if FEATURES in text else FEATURES}"), text, key, message)
 
 
 @pytest.mark.parametrize("reference", NOT_A_REFERENCE)
 def test_what_is_no_reference(problems_of: ProblemsOf, reference: str) -> None:
-    (problem,) = problems_of(f"input: {{image: {{oci: {reference!r}}}}}")
+    (problem,) = problems_of(f"input: {{image: {{oci: {reference!r}}}}}\n{FEATURES}")
     assert (problem.line, problem.column, problem.key) == (1, 22, B + ".oci")
     assert "is not a registry reference" in problem.message
 

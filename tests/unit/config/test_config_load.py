@@ -266,7 +266,7 @@ def check(data: bytes) -> None:
     except ConfigError:
         return
     decoded = decode(document, ImageConfig)
-    for problem in [*decoded.problems, *check_values(document, decoded, IMAGE_RULES)]:
+    for problem in [*decoded.problems, *check_values(document, decoded.model, IMAGE_RULES)]:
         assert problem.line >= 1
         assert str(problem).startswith("f.yaml:")
 

@@ -74,13 +74,13 @@ def test_output(config_of: ConfigOf, text: str, output: Output) -> None:
 
 @pytest.mark.parametrize(("text", "key", "message"), WRONG)
 def test_one_mistake(problems_of: ProblemsOf, text: str, key: str, message: str) -> None:
-    assert_one_problem(problems_of(unmarked(text)), text, key, message)
+    assert_one_problem(problems_of(f"{unmarked(text)}\n{FEATURES}"), text, key, message)
 
 
 def test_artifacts_without_anything(problems_of: ProblemsOf) -> None:
-    assert [problem.key for problem in problems_of("output: {artifacts: {}}")] == [A + ".path", A + ".items"]
+    assert [problem.key for problem in problems_of(FEATURES + "output: {artifacts: {}}")] == [A + ".path", A + ".items"]
 
 
 def test_what_holds_uki_addons_is_said(problems_of: ProblemsOf) -> None:
-    (problem,) = problems_of("output: {artifacts: {path: a, items: [uki-addons]}}")
+    (problem,) = problems_of(FEATURES + "output: {artifacts: {path: a, items: [uki-addons]}}")
     assert problem.hint == "'ukis' includes the add-ons"

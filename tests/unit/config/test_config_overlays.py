@@ -104,6 +104,8 @@ os:
 """
     assert [(problem.line, problem.key) for problem in problems_of(text)] == [
         (3, "os.overlays[0].mountPoint"),
+        (4, "os.overlays[1].upperDir"),
         (4, "os.overlays[1].workDir"),
         (5, "os.overlays[2].workDir"),
+        (5, "os.overlays[2].upperDir"),
     ]

@@ -108,7 +108,7 @@ def problems_of(data: bytes, model: type[Section] = ImageConfig) -> list[Problem
         return list(error.problems)
     decoded = decode(document, model)
     rules: tuple[Rule[Any], ...] = IMAGE_RULES if model is ImageConfig else ()
-    problems = [*decoded.problems, *check(document, decoded, rules)]
+    problems = [*decoded.problems, *check(document, decoded.model, rules)]
     lines = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n").split("\n")
     for problem in problems:
         assert str(problem).startswith("f.yaml:")

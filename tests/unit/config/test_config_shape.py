@@ -11,7 +11,7 @@ from twinroot.config.checks import check
 from twinroot.config.decode import decode
 from twinroot.config.problems import Finding, KeyPath
 from twinroot.config.scalars import Between
-from twinroot.config.section import Section
+from twinroot.config.section import Section, UnreadableError
 from twinroot.config.shape import depth_of, fields_at, inner_model, is_list, paths_of, sections_in
 from twinroot.config.yaml import parse
 
@@ -84,7 +84,7 @@ def test_containers(name: str, depth: int) -> None:
 def found(text: str) -> list[tuple[str, str]]:
     document = parse(text.encode(), "f")
     decoded = decode(document, Top)
-    problems = [*decoded.problems, *check(document, decoded, ())]
+    problems = [*decoded.problems, *check(document, decoded.model, ())]
     return sorted((problem.key, problem.message) for problem in problems)
 
 
@@ -112,10 +112,17 @@ def test_what_is_wrong_below_maps(text: str, expected: list[tuple[str, str]]) ->
     assert found(text) == expected
 
 
-def test_an_object_that_lacks_a_broken_key_goes_as_a_whole() -> None:
+def test_what_is_wrong_is_missing_from_its_object() -> None:
     decoded = decode(parse(b"strict: {needed: x, other: 2}\none: {size: 3}", "f"), Top)
-    assert decoded.model == Top(one=Leaf(size=3))
     assert decoded.broken == {("strict", "needed")}
+    assert decoded.model.one == Leaf(size=3)
+    strict = decoded.model.strict
+    assert strict is not None
+    assert strict.other == 2
+    with pytest.raises(UnreadableError):
+        _ = strict.needed
+    with pytest.raises(AttributeError):
+        _ = strict.nothing_of_this_name  # type: ignore[attr-defined]
 
 
 def test_sections_in_values() -> None:

@@ -322,6 +322,6 @@ def test_what_needs_disks(problems_of: ProblemsOf) -> None:
 
 def test_file_systems_of_a_wrong_verity_device_are_not_called_unknown(problems_of: ProblemsOf) -> None:
     text = WHOLE.replace("deviceId: root", "deviceId: rootverity").replace(
-        "  filesystems", "  verity: [{name: root, id: []}]\n  filesystems"
+        "  filesystems", "  verity: [{name: root, id: [], dataDeviceId: a, hashDeviceId: b}]\n  filesystems"
     )
     assert [problem.key for problem in problems_of(text)] == ["storage.verity[0].id"]

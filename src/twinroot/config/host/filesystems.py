@@ -76,9 +76,8 @@ class Filesystem(Section):
     @classmethod
     def _with_type(cls, data: Any) -> Any:
         """Write the default out: two configurations that differ in nothing else are the same."""
-        if isinstance(data, dict) and data.get("type") is None and data.get("source") in _DEFAULT_TYPES:
-            return data | {"type": _DEFAULT_TYPES[data["source"]]}
-        return data
+        source = data.get("source") if isinstance(data, dict) and data.get("type") is None else None
+        return data | {"type": _DEFAULT_TYPES[source]} if isinstance(source, str) and source in _DEFAULT_TYPES else data
 
     @property
     def is_esp(self) -> bool:

@@ -5,13 +5,16 @@ Each rule looks only at what the rules before it leave standing, so one mistake 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import cast
 
 from twinroot.config.checks import Rule
 from twinroot.config.host.config import HostConfig
-from twinroot.config.host.graph import Graph, Kind, Referrer, Target, graph_of
+from twinroot.config.host.graph import Device, Graph, Kind, Referrer, Target, graph_of
 from twinroot.config.problems import Finding, KeyPath, did_you_mean, one_of, quoted, show_path
+from twinroot.config.section import UnreadableError
 
 _MANY = 1000
 
@@ -54,16 +57,21 @@ def unique_values(config: HostConfig) -> Iterator[Finding]:
     for kind, key in _UNIQUE:
         seen: set[str] = set()
         for device in graph_of(config.storage).devices:
-            if device.kind is not kind:
-                continue
-            name = next(field for field, info in type(device.section).model_fields.items() if info.alias == key)
-            value = getattr(device.section, name)
+            value = _value(device, key) if device.kind is kind else None
             if value is None:
                 continue
             if value in seen:
                 message = f"{key} {quoted(value)} is already used by another {kind}"
                 yield Finding((*device.path, key), message, code="unique-field-constraint-error")
             seen.add(value)
+
+
+def _value(device: Device, key: str) -> str | None:
+    """The value of a key of a device; None where it is not set, or wrong."""
+    name = next(field for field, info in type(device.section).model_fields.items() if info.alias == key)
+    with suppress(UnreadableError):
+        return cast("str | None", getattr(device.section, name))
+    return None
 
 
 _UNIQUE = (
@@ -83,38 +91,47 @@ def mount_paths(config: HostConfig) -> Iterator[Finding]:
     esp: KeyPath | None = None
     for index, filesystem in enumerate(config.storage.filesystems):
         path: KeyPath = ("storage", "filesystems", index)
-        if filesystem.mount_point:
-            target = filesystem.mount_point.target
-            if target in seen:
-                message = f"the mount point {quoted(target)} is already used"
-                yield Finding((*path, "mountPoint", "path"), message, code="duplicate-mount-point")
-            seen.add(target)
-        if filesystem.is_esp:
-            if esp is not None:
-                message = f"there is already an EFI system partition: {show_path(esp)}"
-                hint = "write overrideEspMount: block for one of them"
-                yield Finding(path, message, hint, code="filesystem-esp-multiple")
-            esp = esp or path
+        with suppress(UnreadableError):
+            if filesystem.mount_point:
+                target = filesystem.mount_point.target
+                if target in seen:
+                    message = f"the mount point {quoted(target)} is already used"
+                    yield Finding((*path, "mountPoint", "path"), message, code="duplicate-mount-point")
+                seen.add(target)
+        with suppress(UnreadableError):
+            if filesystem.is_esp:
+                if esp is not None:
+                    message = f"there is already an EFI system partition: {show_path(esp)}"
+                    hint = "write overrideEspMount: block for one of them"
+                    yield Finding(path, message, hint, code="filesystem-esp-multiple")
+                esp = esp or path
 
 
 def references(config: HostConfig) -> Iterator[Finding]:
     """What is referred to exists, is of a kind that fits, and is there as often as needed."""
     graph = graph_of(config.storage)
     for referrer in graph.referrers:
-        allowed = ALLOWED[referrer.kind]
-        seen: set[str] = set()
-        for target in referrer.targets:
-            if target.id in seen:
-                message = f"the device {quoted(target.id)} is given twice"
-                yield Finding(target.path, message, code="duplicate-target-id")
-            elif target.id not in graph.by_id:
+        with suppress(UnreadableError):
+            yield from _references(graph, referrer)
+
+
+def _references(graph: Graph, referrer: Referrer) -> Iterator[Finding]:
+    least = ALLOWED[referrer.kind].least
+    seen: set[str] = set()
+    if referrer.kind is Kind.RAID and len(referrer.targets) < least:
+        message = f"a RAID array needs at least {least} devices"
+        yield Finding((*referrer.path, "devices"), message, code="invalid-target-count")
+    for target in referrer.targets:
+        if target.id in seen:
+            message = f"the device {quoted(target.id)} is given twice"
+            yield Finding(target.path, message, code="duplicate-target-id")
+            continue
+        seen.add(target.id)
+        with suppress(UnreadableError):
+            if graph.find(target.id) is None:
                 yield _missing(graph, referrer, target)
             else:
                 yield from _wrong_kind(graph, referrer, target)
-            seen.add(target.id)
-        if referrer.kind is Kind.RAID and len(referrer.targets) < allowed.least:
-            message = f"a RAID array needs at least {allowed.least} devices"
-            yield Finding((*referrer.path, "devices"), message, code="invalid-target-count")
 
 
 def _missing(graph: Graph, referrer: Referrer, target: Target) -> Finding:
@@ -141,11 +158,12 @@ def sharing(config: HostConfig) -> Iterator[Finding]:
     graph = graph_of(config.storage)
     users: dict[str, Referrer] = {}
     for referrer in graph.referrers:
-        for target in referrer.targets:
-            first = users.setdefault(target.id, referrer)
-            if first is not referrer and target.id in graph.by_id:
-                message = f"the device {quoted(target.id)} is already used by {show_path(first.path)}"
-                yield Finding(target.path, message, code="referrer-forbidden-sharing")
+        with suppress(UnreadableError):
+            for target in referrer.targets:
+                first = users.setdefault(target.id, referrer)
+                if first is not referrer and target.id in graph.by_id:
+                    message = f"the device {quoted(target.id)} is already used by {show_path(first.path)}"
+                    yield Finding(target.path, message, code="referrer-forbidden-sharing")
 
 
 def same_kinds(config: HostConfig) -> Iterator[Finding]:
@@ -164,31 +182,29 @@ def raid_of_esp(config: HostConfig) -> Iterator[Finding]:
     graph = graph_of(config.storage)
     for referrer in sound_referrers(graph):
         device = graph.by_id[referrer.targets[0].id]
-        level = getattr(device.section, "level", "raid1")
-        if referrer.kind is Kind.ESP and level != "raid1":
-            message = f"an EFI system partition cannot be on a RAID array of level {level}"
-            yield Finding(referrer.targets[0].path, message, "use raid1", code="invalid-raidlevel")
+        with suppress(UnreadableError):
+            level = getattr(device.section, "level", "raid1")
+            if referrer.kind is Kind.ESP and level != "raid1":
+                message = f"an EFI system partition cannot be on a RAID array of level {level}"
+                yield Finding(referrer.targets[0].path, message, "use raid1", code="invalid-raidlevel")
 
 
 def sound_referrers(graph: Graph) -> Iterator[Referrer]:
     """Referrers whose references exist and are of allowed kinds: what rules about sizes and types look at."""
     for referrer in graph.referrers:
-        kinds = [graph.by_id[target.id].kind for target in referrer.targets if target.id in graph.by_id]
-        allowed = ALLOWED[referrer.kind].kinds
-        if referrer.targets and len(kinds) == len(referrer.targets) and all(kind in allowed for kind in kinds):
-            yield referrer
+        with suppress(UnreadableError):
+            kinds = [graph.by_id[target.id].kind for target in referrer.targets if target.id in graph.by_id]
+            allowed = ALLOWED[referrer.kind].kinds
+            if referrer.targets and len(kinds) == len(referrer.targets) and all(kind in allowed for kind in kinds):
+                yield referrer
 
 
-_READS: tuple[KeyPath, ...] = (("storage",),)
-_CHECKS: tuple[Callable[[HostConfig], Iterator[Finding]], ...] = (
+GRAPH_RULES: tuple[Rule[HostConfig], ...] = (
+    mount_paths,
     unique_ids,
     unique_values,
     references,
     sharing,
     same_kinds,
     raid_of_esp,
-)
-GRAPH_RULES: tuple[Rule[HostConfig], ...] = (
-    Rule((("storage", "filesystems"),), mount_paths),
-    *(Rule(_READS, check) for check in _CHECKS),
 )

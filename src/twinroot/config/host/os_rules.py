@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from twinroot.config.checks import Rule
 from twinroot.config.host.config import HostConfig
 from twinroot.config.host.extensions import Extension
 from twinroot.config.problems import Finding, KeyPath, quoted
+from twinroot.config.section import UnreadableError
 
 
 def user_names(config: HostConfig) -> Iterator[Finding]:
     """Names of users are unique in the target OS; the peer does not look at those of the management OS."""
     seen: set[str] = set()
     for index, user in enumerate(config.os.users):
-        if user.name in seen:
-            message = f"the user {quoted(user.name)} is listed twice"
-            yield Finding(("os", "users", index, "name"), message, code="duplicate-usernames")
-        seen.add(user.name)
+        with suppress(UnreadableError):
+            if user.name in seen:
+                message = f"the user {quoted(user.name)} is listed twice"
+                yield Finding(("os", "users", index, "name"), message, code="duplicate-usernames")
+            seen.add(user.name)
 
 
 def system_extensions(config: HostConfig) -> Iterator[Finding]:
@@ -35,19 +38,21 @@ def _repeated(key: str, extensions: tuple[Extension, ...]) -> Iterator[Finding]:
     paths: set[str] = set()
     for index, extension in enumerate(extensions):
         path: KeyPath = ("os", key, index)
-        if extension.sha384 in hashes:
-            message = "an extension with this hash is already listed"
-            yield Finding((*path, "sha384"), message, code="duplicate-extension-image")
-        hashes.add(extension.sha384)
-        if extension.path in paths:
-            message = f"the path {quoted(extension.path or '')} is already used by another extension"
-            yield Finding((*path, "path"), message, code="duplicate-extension-image-path")
-        if extension.path:
-            paths.add(extension.path)
+        with suppress(UnreadableError):
+            if extension.sha384 in hashes:
+                message = "an extension with this hash is already listed"
+                yield Finding((*path, "sha384"), message, code="duplicate-extension-image")
+            hashes.add(extension.sha384)
+        with suppress(UnreadableError):
+            if extension.path in paths:
+                message = f"the path {quoted(extension.path or '')} is already used by another extension"
+                yield Finding((*path, "path"), message, code="duplicate-extension-image-path")
+            if extension.path:
+                paths.add(extension.path)
 
 
 OS_RULES: tuple[Rule[HostConfig], ...] = (
-    Rule((("os", "users"),), user_names),
-    Rule((("os", "sysexts"),), system_extensions),
-    Rule((("os", "confexts"),), configuration_extensions),
+    user_names,
+    system_extensions,
+    configuration_extensions,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from twinroot.config.checks import Rule
 from twinroot.config.host.config import HostConfig
@@ -10,7 +11,8 @@ from twinroot.config.host.disks import ACL_USR, TYPE_NAMES, Partition, type_name
 from twinroot.config.host.filesystems import ESP_MOUNT_POINT, Filesystem
 from twinroot.config.host.graph import Graph, Kind, Referrer, Target, graph_of
 from twinroot.config.host.graph_rules import sound_referrers
-from twinroot.config.problems import Finding, KeyPath, one_of, quoted
+from twinroot.config.problems import Finding, one_of, quoted
+from twinroot.config.section import UnreadableError
 
 _SAME_SIZE = (Kind.RAID, Kind.PAIR)
 _SAME_TYPE = (Kind.RAID, Kind.PAIR)
@@ -45,30 +47,32 @@ def sizes(config: HostConfig) -> Iterator[Finding]:
     for referrer in _of_kinds(graph, _SAME_SIZE):
         first: int | None = None
         for target in referrer.targets:
-            found = {each.size for each in _new_partitions(graph, target)}
-            if "grow" in found:
-                message = f"{quoted(target.id)} is on a partition that grows, but must have a fixed size"
-                yield Finding(target.path, message, "give the partition a size", code="partition-size-not-fixed")
-                continue
-            size = next((each for each in found if isinstance(each, int)), None)
-            if first is not None and size is not None and size != first:
-                message = f"{quoted(target.id)} is not of the same size as {quoted(referrer.targets[0].id)}"
-                yield Finding(target.path, message, code="partition-size-mismatch")
-            first = first or size
+            with suppress(UnreadableError):
+                found = {each.size for each in _new_partitions(graph, target)}
+                if "grow" in found:
+                    message = f"{quoted(target.id)} is on a partition that grows, but must have a fixed size"
+                    yield Finding(target.path, message, "give the partition a size", code="partition-size-not-fixed")
+                    continue
+                size = next((each for each in found if isinstance(each, int)), None)
+                if first is not None and size is not None and size != first:
+                    message = f"{quoted(target.id)} is not of the same size as {quoted(referrer.targets[0].id)}"
+                    yield Finding(target.path, message, code="partition-size-mismatch")
+                first = first or size
 
 
 def types(config: HostConfig) -> Iterator[Finding]:
     """Partitions are of types that fit what is on them."""
     graph = graph_of(config.storage)
     for referrer in sound_referrers(graph):
-        if referrer.kind is Kind.VERITY:
-            yield from _verity_types(graph, referrer)
-            continue
-        for target in referrer.targets:
-            for found in sorted(_types(graph, target)):
-                yield from _wrong_type(referrer, target, found)
-        if referrer.kind in _SAME_TYPE:
-            yield from _same_types(graph, referrer)
+        with suppress(UnreadableError):
+            if referrer.kind is Kind.VERITY:
+                yield from _verity_types(graph, referrer)
+                continue
+            for target in referrer.targets:
+                for found in sorted(_types(graph, target)):
+                    yield from _wrong_type(referrer, target, found)
+            if referrer.kind in _SAME_TYPE:
+                yield from _same_types(graph, referrer)
 
 
 def _wrong_type(referrer: Referrer, target: Target, found: str) -> Iterator[Finding]:
@@ -147,5 +151,4 @@ def _types(graph: Graph, target: Target) -> set[str]:
     return {type_name(found.type) for found in _new_partitions(graph, target)}
 
 
-_READS: tuple[KeyPath, ...] = (("storage",),)
-PARTITION_RULES: tuple[Rule[HostConfig], ...] = (Rule(_READS, sizes), Rule(_READS, types))
+PARTITION_RULES: tuple[Rule[HostConfig], ...] = (sizes, types)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from twinroot.config.checks import Rule
 from twinroot.config.host.config import HostConfig
@@ -12,6 +13,7 @@ from twinroot.config.host.internal_params import is_set
 from twinroot.config.host.storage import Storage
 from twinroot.config.host.verity import VerityDevice
 from twinroot.config.problems import Finding, KeyPath, quoted
+from twinroot.config.section import UnreadableError
 
 TEMPORARY = "/var/tmp"
 ETC_OVERLAY = "/var/lib/trident-overlay"
@@ -23,10 +25,16 @@ _VERITY_NAMES = {"/": "root", "/usr": "usr"}
 
 
 def mounted_at(storage: Storage, path: str) -> tuple[int, Filesystem] | None:
-    """The file system mounted exactly at a path, with its index."""
+    """The file system mounted exactly at a path, with its index; UnreadableError when it may be one that is wrong."""
+    complete = True
     for index, filesystem in enumerate(storage.filesystems):
-        if filesystem.mount_point and filesystem.mount_point.target == path:
-            return index, filesystem
+        try:
+            if filesystem.mount_point and filesystem.mount_point.target == path:
+                return index, filesystem
+        except UnreadableError:
+            complete = False
+    if not complete:
+        raise UnreadableError(path)
     return None
 
 
@@ -44,8 +52,8 @@ def holding(storage: Storage, path: str) -> tuple[int, Filesystem] | None:
     return found
 
 
-def needed_mounts(config: HostConfig) -> Iterator[Finding]:
-    """There is an EFI system partition and a root, both with content, and /var/tmp can be written."""
+def esp_mount(config: HostConfig) -> Iterator[Finding]:
+    """There is an EFI system partition with content."""
     storage = config.storage
     if storage == Storage():
         return
@@ -55,13 +63,24 @@ def needed_mounts(config: HostConfig) -> Iterator[Finding]:
     else:
         message = f"there is no EFI system partition: a file system mounted at {ESP_MOUNT_POINT}"
         yield Finding(_FILESYSTEMS, message, at=_STORAGE, code="esp-mount-point-not-found")
+
+
+def root_mount(config: HostConfig) -> Iterator[Finding]:
+    """There is a root with content."""
+    storage = config.storage
+    if storage == Storage():
+        return
     root = mounted_at(storage, "/")
     if root:
         yield from _needs_content(storage, root[0])
     else:
         message = "there is no file system mounted at /"
         yield Finding(_FILESYSTEMS, message, at=_STORAGE, code="expected-mount-point-not-found")
-    temporary = holding(storage, TEMPORARY)
+
+
+def temporary_mount(config: HostConfig) -> Iterator[Finding]:
+    """/var/tmp can be written."""
+    temporary = holding(config.storage, TEMPORARY)
     if temporary and temporary[1].mount_point and temporary[1].mount_point.read_only:
         message = f"{TEMPORARY} is on this file system, which must be writable"
         hint = f"remove the option ro, or add a file system for {TEMPORARY}"
@@ -122,17 +141,23 @@ def read_only_root(config: HostConfig) -> Iterator[Finding]:
     device = root_verity(storage)
     if device is None:
         return
+    with suppress(UnreadableError):
+        yield from _boot_mount(storage)
+    with suppress(UnreadableError):
+        yield from _etc_overlay(storage, device)
+    if is_set(config.internal_params, "selfUpgradeTrident"):
+        message = "the agent cannot be replaced in a root that cannot change"
+        path: KeyPath = ("internalParams", "selfUpgradeTrident")
+        yield Finding(path, message, code="self-upgrade-on-read-only-root-verity-fs")
+
+
+def _boot_mount(storage: Storage) -> Iterator[Finding]:
     boot = mounted_at(storage, "/boot")
     if boot:
         yield from _needs_content(storage, boot[0])
     else:
         message = "with a verity device at /, /boot needs a file system of its own"
         yield Finding(_FILESYSTEMS, message, code="expected-mount-point-not-found")
-    yield from _etc_overlay(storage, device)
-    if is_set(config.internal_params, "selfUpgradeTrident"):
-        message = "the agent cannot be replaced in a root that cannot change"
-        path: KeyPath = ("internalParams", "selfUpgradeTrident")
-        yield Finding(path, message, code="self-upgrade-on-read-only-root-verity-fs")
 
 
 def _etc_overlay(storage: Storage, device: VerityDevice) -> Iterator[Finding]:
@@ -141,7 +166,7 @@ def _etc_overlay(storage: Storage, device: VerityDevice) -> Iterator[Finding]:
         return  # without any root there is another finding
     index, filesystem = found
     path: KeyPath = (*_FILESYSTEMS, index)
-    kind = None if filesystem.device_id is None else graph_of(storage).by_id.get(filesystem.device_id)
+    kind = None if filesystem.device_id is None else graph_of(storage).find(filesystem.device_id)
     hint = f"add a file system for {ETC_OVERLAY}"
     what = f"changes of /etc are kept in {ETC_OVERLAY}, which is on this file system"
     if filesystem.device_id in (device.id, device.data_device_id):
@@ -171,7 +196,7 @@ def datastore(config: HostConfig) -> Iterator[Finding]:
         at = ("trident",) if config.storage == Storage() else _FILESYSTEMS
         yield Finding(where, message, hint, at=at, code="datastore-path-not-in-known-volume")
         return
-    device = graph_of(config.storage).by_id.get(found[1].device_id)
+    device = graph_of(config.storage).find(found[1].device_id)
     if device and device.kind is Kind.PAIR:
         message = (
             f"the agent's database {quoted(place)} is on the A/B pair {quoted(device.id)}, so updates would lose it"
@@ -196,9 +221,11 @@ def extensions(config: HostConfig) -> Iterator[Finding]:
 
 
 STORAGE_RULES: tuple[Rule[HostConfig], ...] = (
-    Rule((_STORAGE,), needed_mounts),
-    Rule((_VERITY, _FILESYSTEMS), verity_devices),
-    Rule((_STORAGE, ("internalParams", "selfUpgradeTrident")), read_only_root),
-    Rule((_STORAGE, ("trident", "datastorePath"), ("trident", "disable")), datastore),
-    Rule((_STORAGE, ("os", "sysexts"), ("os", "confexts")), extensions),
+    esp_mount,
+    root_mount,
+    temporary_mount,
+    verity_devices,
+    read_only_root,
+    datastore,
+    extensions,
 )

@@ -50,8 +50,8 @@ def never_runs(config: HostConfig) -> Iterator[Finding]:
 
 
 WARNINGS: tuple[Rule[HostConfig], ...] = (
-    Rule((("storage",),), expected_mounts),
-    Rule((("storage",), ("os", "selinux"), ("os", "sysexts"), ("os", "confexts")), selinux),
-    Rule((("internalParams",),), internal_params),
-    Rule((("scripts",), ("health",)), never_runs),
+    expected_mounts,
+    selinux,
+    internal_params,
+    never_runs,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,16 +24,29 @@ from twinroot.errors import ConfigError, InputError, Problem
 
 @dataclass(frozen=True)
 class ConfigFile:
-    """One file. `packages` has the list files merged in. `config` is what is right where there are problems.
+    """One file. Where there are problems, `config` is what is right: what is wrong is unreadable in it (`decode`).
 
-    `paths` are those on the build host that it names, whatever is wrong around them.
+    `paths` are those on the build host that it names, whatever is wrong around them. `package_lists` is what the list
+    files hold, by the key below `os.packages` that names them.
     """
 
     path: Path
     document: Document
     config: ImageConfig
-    packages: PackageChanges
     paths: tuple[HostPath, ...]
+    package_lists: Mapping[str, tuple[str, ...]]
+
+    @property
+    def packages(self) -> PackageChanges:
+        """What `os.packages` comes to, of a file that is right."""
+        packages = self.config.os.packages if self.config.os else Packages()
+        return PackageChanges(
+            update_existing=packages.update_existing_packages,
+            install=self.package_lists.get("installLists", ()) + packages.install,
+            remove=self.package_lists.get("removeLists", ()) + packages.remove,
+            update=self.package_lists.get("updateLists", ()) + packages.update,
+            snapshot_time=packages.snapshot_time,
+        )
 
     def resolve(self, path: str) -> Path:
         """A path of the file: absolute paths as they are, others relative to its directory (spec section 7)."""
@@ -65,11 +78,10 @@ def read_file(path: Path) -> tuple[ConfigFile, list[Problem]]:
     """
     document = read_document(path)
     decoded = decode(document, ImageConfig)
-    problems = hide_passwords(document, [*decoded.problems, *check(document, decoded, IMAGE_RULES)])
-    config = decoded.model or ImageConfig()
+    problems = hide_passwords(document, [*decoded.problems, *check(document, decoded.model, IMAGE_RULES)])
     paths = tuple(host_paths(document, decoded.broken))
     lists, list_problems = _read_lists(path.parent, document, paths)
-    return ConfigFile(path, document, config, _changes(config, lists), paths), [*problems, *list_problems]
+    return ConfigFile(path, document, decoded.model, paths, lists), [*problems, *list_problems]
 
 
 def _read_lists(
@@ -94,7 +106,7 @@ def _read_lists(
 def _read_list(path: Path) -> tuple[str, ...]:
     document = read_document(path)
     decoded = decode(document, PackageList)
-    if decoded.problems or decoded.model is None:
+    if decoded.problems:
         raise ConfigError(decoded.problems)
     return decoded.model.packages
 
@@ -118,14 +130,3 @@ def problems_of_other_file(document: Document, key: KeyPath, kind: str, error: C
             yield problem
         else:
             yield document.problem(key, f"{kind} {problem.file}: {problem.message}", problem.hint)
-
-
-def _changes(config: ImageConfig, lists: dict[str, tuple[str, ...]]) -> PackageChanges:
-    packages = config.os.packages if config.os else Packages()
-    return PackageChanges(
-        update_existing=packages.update_existing_packages,
-        install=lists.get("installLists", ()) + packages.install,
-        remove=lists.get("removeLists", ()) + packages.remove,
-        update=lists.get("updateLists", ()) + packages.update,
-        snapshot_time=packages.snapshot_time,
-    )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 
 from twinroot.config.checks import Rule
@@ -14,6 +15,7 @@ from twinroot.config.image.config import ImageConfig
 from twinroot.config.image.layout import MAX_PARTITIONS
 from twinroot.config.image.storage_rules import partitions_of
 from twinroot.config.problems import Finding, KeyPath, did_you_mean, one_of, quoted, show_path
+from twinroot.config.section import UnreadableError
 
 _DISKS: KeyPath = ("storage", "disks")
 _FILESYSTEMS: KeyPath = ("storage", "filesystems")
@@ -59,11 +61,13 @@ def _references(
 ) -> Iterator[tuple[KeyPath, str, dict[str, str]]]:
     """Every use of a device: its key path, the id, and the ids that may stand there."""
     for index, device in enumerate(config.storage.verity):
-        for key, value in (("dataDeviceId", device.data_device_id), ("hashDeviceId", device.hash_device_id)):
-            if value is not None:
-                yield (*_VERITY, index, key), value, partitions
+        for key, name in (("dataDeviceId", "data_device_id"), ("hashDeviceId", "hash_device_id")):
+            with suppress(UnreadableError):
+                if (value := getattr(device, name)) is not None:
+                    yield (*_VERITY, index, key), value, partitions
     for index, filesystem in enumerate(config.storage.filesystems):
-        yield (*_FILESYSTEMS, index, "deviceId"), filesystem.device_id, devices
+        with suppress(UnreadableError):
+            yield (*_FILESYSTEMS, index, "deviceId"), filesystem.device_id, devices
 
 
 def _unknown_device(path: KeyPath, device_id: str, known: dict[str, str], *, is_verity: bool) -> Finding:
@@ -77,22 +81,30 @@ def _unknown_device(path: KeyPath, device_id: str, known: dict[str, str], *, is_
 
 def _devices(config: ImageConfig) -> Iterator[tuple[KeyPath, str, str]]:
     for path, partition in partitions_of(config):
-        yield path, partition.id, "partition"
+        with suppress(UnreadableError):
+            yield path, partition.id, "partition"
     for index, device in enumerate(config.storage.verity):
-        yield (*_VERITY, index), device.id, "verity device"
+        with suppress(UnreadableError):
+            yield (*_VERITY, index), device.id, "verity device"
 
 
 def mount_points(config: ImageConfig) -> Iterator[Finding]:
     """Nothing is mounted twice at one place."""
     users: dict[str, KeyPath] = {}
+    for path, target in _targets(config):
+        user = users.setdefault(target, path)
+        if user != path:
+            message = f"the mount point {quoted(target)} is already used by {show_path(user[1:-1])}"
+            yield Finding((*path, "path"), message)
+
+
+def _targets(config: ImageConfig) -> Iterator[tuple[KeyPath, str]]:
+    """Where something is mounted, as far as it can be read, with the key paths of the mount points."""
     for index, filesystem in enumerate(config.storage.filesystems):
-        for inner, point in filesystem.mounts():
-            path = (*_FILESYSTEMS, index, *inner)
-            target = point.target
-            user = users.setdefault(target, path)
-            if user != path:
-                message = f"the mount point {quoted(target)} is already used by {show_path(user[1:-1])}"
-                yield Finding((*path, "path"), message)
+        with suppress(UnreadableError):
+            for inner, point in filesystem.mounts():
+                with suppress(UnreadableError):
+                    yield (*_FILESYSTEMS, index, *inner), point.target
 
 
 def part_labels(config: ImageConfig) -> Iterator[Finding]:
@@ -100,20 +112,22 @@ def part_labels(config: ImageConfig) -> Iterator[Finding]:
     by_id = {partition.id: partition for _, partition in partitions_of(config)}
     labels = Counter(partition.label for _, partition in partitions_of(config))
     for index, filesystem in enumerate(config.storage.filesystems):
-        partition = by_id.get(filesystem.device_id)
-        for inner, point in filesystem.mounts() if partition else ():
-            if partition is None or point.id_type != "part-label":
-                continue
-            path = (*_FILESYSTEMS, index, *inner, "idType")
-            if not partition.label:
-                yield Finding(path, f"part-label needs a 'label' for the partition {quoted(partition.id)}")
-            elif labels[partition.label] > 1:
-                yield Finding(path, f"part-label needs a unique label, but {quoted(partition.label)} is given twice")
+        with suppress(UnreadableError):
+            partition = by_id.get(filesystem.device_id)
+            for inner, point in filesystem.mounts() if partition else ():
+                if partition is None or point.id_type != "part-label":
+                    continue
+                path = (*_FILESYSTEMS, index, *inner, "idType")
+                if not partition.label:
+                    yield Finding(path, f"part-label needs a 'label' for the partition {quoted(partition.id)}")
+                elif labels[partition.label] > 1:
+                    message = f"part-label needs a unique label, but {quoted(partition.label)} is given twice"
+                    yield Finding(path, message)
 
 
 FILESYSTEM_RULES: tuple[Rule[ImageConfig], ...] = (
-    Rule((_DISKS, _VERITY), unique_ids),
-    Rule((_DISKS, _FILESYSTEMS, _VERITY), device_users),
-    Rule((_FILESYSTEMS,), mount_points),
-    Rule((_DISKS, _FILESYSTEMS), part_labels),
+    unique_ids,
+    device_users,
+    mount_points,
+    part_labels,
 )

@@ -5,12 +5,15 @@ The first MiB holds the primary GPT, the last MiB the backup. A partition withou
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
 
 from twinroot.config.image.storage import Disk, Partition
 from twinroot.config.problems import Finding, KeyPath
+from twinroot.config.section import UnreadableError
 from twinroot.units import MIB, exact, partition_type, partition_type_names
 
 GPT_HEADER = MIB  # 34 sectors, rounded up
@@ -58,16 +61,10 @@ class _Span(NamedTuple):
 
 def resolve_layout(disk: Disk, path: KeyPath, architecture: str = "x86_64") -> tuple[Layout | None, list[Finding]]:
     """The layout of a disk, None when there are findings. `path` is the key path of the disk."""
-    findings = _single_findings(disk, path)
+    findings = list(layout_findings(disk, path))
     if findings:
         return None, findings
-    spans = _spans(disk)
-    for index, (partition, span) in enumerate(zip(disk.partitions, spans, strict=True)):
-        findings += _span_findings(partition, span, (*path, "partitions", index))
-    if not findings:
-        findings = _overlaps(spans, path) + _room_findings(disk, spans, path)
-    if findings:
-        return None, findings
+    spans = _spans(disk.partitions)
     disk_size = disk.max_size or max(span.end or 0 for span in spans) + GPT_FOOTER
     partitions = tuple(
         ResolvedPartition(
@@ -89,32 +86,60 @@ def type_uuid(type_: str, architecture: str) -> UUID:
     return partition_type(type_, architecture) if type_ in partition_type_names(architecture) else UUID(type_)
 
 
-def _single_findings(disk: Disk, path: KeyPath) -> list[Finding]:
+def layout_findings(disk: Disk, path: KeyPath) -> Iterator[Finding]:
+    """What is wrong with the layout of a disk, as far as its values can be read."""
+    findings = list(_single_findings(disk, path))
+    yield from findings
+    if findings:
+        return
+    placed = _readable(disk)
+    spans = _spans(placed)
+    for index, (partition, span) in enumerate(zip(placed, spans, strict=True)):
+        findings += _span_findings(partition, span, (*path, "partitions", index))
+    findings = findings or _overlaps(spans, path)
+    yield from findings
+    if not findings and len(placed) == len(disk.partitions):
+        yield from _room_findings(disk, spans, path)
+
+
+def _single_findings(disk: Disk, path: KeyPath) -> Iterator[Finding]:
     """What can be said before any place is computed."""
-    findings = []
-    if not disk.partitions and disk.max_size is None:
-        findings.append(Finding((*path, "maxSize"), "this key is required when the disk has no partitions"))
     if len(disk.partitions) > MAX_PARTITIONS:
-        findings.append(Finding((*path, "partitions"), f"a GPT holds at most {MAX_PARTITIONS} partitions"))
+        yield Finding((*path, "partitions"), f"a GPT holds at most {MAX_PARTITIONS} partitions")
     for index, partition in enumerate(disk.partitions):
-        here = (*path, "partitions", index)
-        size = (*here, "size") if partition.size else here
-        if partition.end is not None and partition.size is not None:
-            findings.append(Finding(size, "'size' and 'end' may not be given together", "remove one of them"))
-        elif partition.is_open and index < len(disk.partitions) - 1:
-            hint = "give this one a size, or move it to the end of the list"
-            findings.append(Finding(size, "only the last partition may fill the disk", hint))
-        elif partition.is_open and disk.max_size is None:
-            hint = "give this partition a size, or the disk a maxSize"
-            findings.append(Finding(size, "a partition can only fill a disk that has a maxSize", hint))
-    return findings
+        with suppress(UnreadableError):
+            yield from _size_findings(disk, index, partition, (*path, "partitions", index))
+    if not disk.partitions and disk.max_size is None:
+        yield Finding((*path, "maxSize"), "this key is required when the disk has no partitions")
 
 
-def _spans(disk: Disk) -> list[_Span]:
-    """Start and end of each partition. All but the last have an end (`_single_findings`)."""
+def _size_findings(disk: Disk, index: int, partition: Partition, path: KeyPath) -> Iterator[Finding]:
+    size = (*path, "size") if partition.size else path
+    if partition.end is not None and partition.size is not None:
+        yield Finding(size, "'size' and 'end' may not be given together", "remove one of them")
+    elif partition.is_open and index < len(disk.partitions) - 1:
+        hint = "give this one a size, or move it to the end of the list"
+        yield Finding(size, "only the last partition may fill the disk", hint)
+    elif partition.is_open and disk.max_size is None:
+        hint = "give this partition a size, or the disk a maxSize"
+        yield Finding(size, "a partition can only fill a disk that has a maxSize", hint)
+
+
+def _readable(disk: Disk) -> tuple[Partition, ...]:
+    """The partitions before the first whose place nobody knows, as a value of it is wrong."""
+    for index, partition in enumerate(disk.partitions):
+        try:
+            _ = partition.start, partition.end, partition.size, partition.type
+        except UnreadableError:
+            return disk.partitions[:index]
+    return disk.partitions
+
+
+def _spans(partitions: tuple[Partition, ...]) -> list[_Span]:
+    """Start and end of each partition. All but the last of the disk have an end (`_single_findings`)."""
     spans: list[_Span] = []
     previous_end = GPT_HEADER
-    for partition in disk.partitions:
+    for partition in partitions:
         start = previous_end if partition.start is None else partition.start
         end = start + partition.size if isinstance(partition.size, int) else partition.end
         spans.append(_Span(start, end))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from twinroot.config.checks import Rule
 from twinroot.config.image.config import ImageConfig
 from twinroot.config.image.overlays import normal
 from twinroot.config.problems import Finding, KeyPath, quoted
+from twinroot.config.section import UnreadableError
 from twinroot.config.uses import Pattern
 
-_UKI: KeyPath = ("os", "uki")
 _MODULES: KeyPath = ("os", "modules")
 _OVERLAYS: KeyPath = ("os", "overlays")
 
@@ -32,23 +33,24 @@ def unique_modules(config: ImageConfig) -> Iterator[Finding]:
     """No module is described twice."""
     seen: dict[str, int] = {}
     for index, module in enumerate(config.os.modules if config.os else ()):
-        if module.name in seen:
-            message = f"the module {quoted(module.name)} is already described in modules[{seen[module.name]}]"
-            yield Finding((*_MODULES, index, "name"), message)
-        else:
-            seen[module.name] = index
+        with suppress(UnreadableError):
+            first = seen.setdefault(module.name, index)
+            if first != index:
+                message = f"the module {quoted(module.name)} is already described in modules[{first}]"
+                yield Finding((*_MODULES, index, "name"), message)
 
 
 def unique_overlays(config: ImageConfig) -> Iterator[Finding]:
     """No two overlays share a mount point, an upper or a work directory."""
     seen: dict[tuple[str, str], int] = {}
     for index, overlay in enumerate((config.os and config.os.overlays) or ()):
-        keys = {"mountPoint": overlay.mount_point, "upperDir": overlay.upper_dir, "workDir": overlay.work_dir}
-        for key, path in keys.items():
-            first = seen.setdefault((key, normal(path)), index)
-            if first != index:
-                message = f"the {key} {quoted(path)} is already used by overlays[{first}]"
-                yield Finding((*_OVERLAYS, index, key), message)
+        for key, name in (("mountPoint", "mount_point"), ("upperDir", "upper_dir"), ("workDir", "work_dir")):
+            with suppress(UnreadableError):
+                path = getattr(overlay, name)
+                first = seen.setdefault((key, normal(path)), index)
+                if first != index:
+                    message = f"the {key} {quoted(path)} is already used by overlays[{first}]"
+                    yield Finding((*_OVERLAYS, index, key), message)
 
 
 def uki_compatibility(config: ImageConfig) -> Iterator[Finding]:
@@ -59,12 +61,8 @@ def uki_compatibility(config: ImageConfig) -> Iterator[Finding]:
             yield Finding(path, f"this is not possible with uki mode {mode}", "remove it, or use os.uki.mode: create")
 
 
-UKI_RULE = Rule(
-    (_UKI, ("os", "bootloader"), ("os", "selinux"), ("os", "kernelCommandLine"), ("storage",), _OVERLAYS),
-    uki_compatibility,
-)
 OS_RULES: tuple[Rule[ImageConfig], ...] = (
-    Rule((_MODULES,), unique_modules),
-    Rule((_OVERLAYS,), unique_overlays),
-    UKI_RULE,
+    unique_modules,
+    unique_overlays,
+    uki_compatibility,
 )

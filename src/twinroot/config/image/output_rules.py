@@ -20,6 +20,4 @@ def removed_package_manager(config: ImageConfig, output_format: str | None = Non
         yield Finding(REMOVE_PACKAGE_MANAGER, f"this is not possible with the output format {wanted}", hint)
 
 
-OUTPUT_RULES: tuple[Rule[ImageConfig], ...] = (
-    Rule((("os", "packages"), ("output", "image")), removed_package_manager),
-)
+OUTPUT_RULES: tuple[Rule[ImageConfig], ...] = (removed_package_manager,)

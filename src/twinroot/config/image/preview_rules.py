@@ -51,6 +51,6 @@ def needs(feature: PreviewFeature, path: KeyPath) -> Finding:
 
 
 PREVIEW_RULES: tuple[Rule[ImageConfig], ...] = (
-    *(Rule((_FEATURES, pattern.steps[:2]), partial(gate, feature, pattern)) for feature, pattern in GATES),
-    Rule((_FEATURES, ("baseConfigs",)), base_configs),
+    *(partial(gate, feature, pattern) for feature, pattern in GATES),
+    base_configs,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twinroot.config.checks import Rule
 from twinroot.config.image.config import ImageConfig
 from twinroot.config.image.filesystem_rules import FILESYSTEM_RULES
-from twinroot.config.image.os_rules import OS_RULES, UKI_RULE
+from twinroot.config.image.os_rules import OS_RULES, uki_compatibility
 from twinroot.config.image.output_rules import OUTPUT_RULES
 from twinroot.config.image.preview_rules import PREVIEW_RULES
 from twinroot.config.image.storage_rules import STORAGE_RULES
@@ -19,5 +19,5 @@ IMAGE_RULES: tuple[Rule[ImageConfig], ...] = (
     *OUTPUT_RULES,
     *PREVIEW_RULES,
 )
-MERGED_RULES: tuple[Rule[ImageConfig], ...] = (UKI_RULE, *OUTPUT_RULES)
+MERGED_RULES: tuple[Rule[ImageConfig], ...] = (uki_compatibility, *OUTPUT_RULES)
 """Rules that several files of a chain may break together, although each of them keeps it."""

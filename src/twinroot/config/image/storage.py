@@ -46,15 +46,15 @@ class Filesystem(Section):
 
     def check(self) -> Iterator[Finding]:
         """A mounted file system has a type; subvolumes are btrfs's, and mounted by themselves."""
+        if self.btrfs and self.btrfs.subvolumes and self.mount_point:
+            hint = "mount the subvolumes instead"
+            yield Finding(("mountPoint",), "this key is not allowed together with 'btrfs.subvolumes'", hint)
         if self.mount_point and self.type is None:
             yield Finding(
                 ("mountPoint",), "a file system with a mount point needs a 'type'", "add for example type: ext4"
             )
         if self.btrfs and self.type != "btrfs":
             yield Finding(("btrfs",), "this key is only allowed with type btrfs")
-        if self.btrfs and self.btrfs.subvolumes and self.mount_point:
-            hint = "mount the subvolumes instead"
-            yield Finding(("mountPoint",), "this key is not allowed together with 'btrfs.subvolumes'", hint)
         if self.type == "btrfs":
             yield from self._subvolume_options()
 

@@ -6,12 +6,14 @@ Pure functions. File systems and verity devices have rules of their own (`filesy
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 from twinroot.config.checks import Rule
 from twinroot.config.image.config import ImageConfig
-from twinroot.config.image.layout import resolve_layout
+from twinroot.config.image.layout import layout_findings
 from twinroot.config.image.storage import Filesystem, Partition
 from twinroot.config.problems import Finding, KeyPath
+from twinroot.config.section import UnreadableError
 
 ESP_MOUNT_POINT = "/boot/efi"
 
@@ -46,15 +48,17 @@ def filesystems_need_disks(config: ImageConfig) -> Iterator[Finding]:
 def layout(config: ImageConfig) -> Iterator[Finding]:
     """Partitions fit on their disk."""
     for index, disk in enumerate(config.storage.disks):
-        yield from resolve_layout(disk, (*_DISKS, index))[1]
+        yield from layout_findings(disk, (*_DISKS, index))
 
 
 def reset_uuids(config: ImageConfig) -> Iterator[Finding]:
     """New UUIDs are for partitions of the base image, and the boot loader must learn them."""
     if config.storage.reset_partitions_uuids_type is None:
         return
-    if config.storage.disks:
-        yield Finding(_RESET_UUIDS, "this key is not allowed together with 'disks'", "new partitions have new UUIDs")
+    with suppress(UnreadableError):
+        if config.storage.disks:
+            message = "this key is not allowed together with 'disks'"
+            yield Finding(_RESET_UUIDS, message, "new partitions have new UUIDs")
     if _reset_type(config) is None:
         hint = "add resetType: hard-reset below os.bootloader"
         yield Finding(
@@ -68,13 +72,14 @@ def special_partitions(config: ImageConfig) -> Iterator[Finding]:
     for number, each in enumerate(config.storage.filesystems):
         filesystems.setdefault(each.device_id, number)
     for path, partition in partitions_of(config):
-        index = filesystems.get(partition.id)
-        filesystem = None if index is None else config.storage.filesystems[index]
-        where = path if index is None else (*_FILESYSTEMS, index)
-        if partition.type == "esp":
-            yield from _esp_findings(filesystem, where)
-        elif partition.type == "bios-grub" and filesystem and (filesystem.type or filesystem.mount_point):
-            yield Finding(where, "a bios-grub partition may not have a file system or a mount point")
+        with suppress(UnreadableError):
+            index = filesystems.get(partition.id)
+            filesystem = None if index is None else config.storage.filesystems[index]
+            where = path if index is None else (*_FILESYSTEMS, index)
+            if partition.type == "esp":
+                yield from _esp_findings(filesystem, where)
+            elif partition.type == "bios-grub" and filesystem and (filesystem.type or filesystem.mount_point):
+                yield Finding(where, "a bios-grub partition may not have a file system or a mount point")
 
 
 def _esp_findings(filesystem: Filesystem | None, path: KeyPath) -> Iterator[Finding]:
@@ -82,9 +87,10 @@ def _esp_findings(filesystem: Filesystem | None, path: KeyPath) -> Iterator[Find
         hint = f"add it to filesystems with type fat32 and mountPoint {ESP_MOUNT_POINT}"
         yield Finding(path, "the esp partition needs a file system", hint)
         return
-    if not filesystem.is_fat:
-        message = "the file system of the esp partition must be FAT"
-        yield Finding((*path, "type"), message, "use type: fat32")
+    with suppress(UnreadableError):
+        if not filesystem.is_fat:
+            message = "the file system of the esp partition must be FAT"
+            yield Finding((*path, "type"), message, "use type: fat32")
     mount_point = filesystem.mount_point
     if mount_point is None or mount_point.path != ESP_MOUNT_POINT:
         key: KeyPath = ("mountPoint", "path") if mount_point else ("mountPoint",)
@@ -121,12 +127,12 @@ def partitions_of(config: ImageConfig) -> Iterable[tuple[KeyPath, Partition]]:
 
 
 STORAGE_RULES: tuple[Rule[ImageConfig], ...] = (
-    Rule((_DISKS,), one_disk),
-    Rule((_DISKS,), layout),
-    Rule((_DISKS, _BOOT_TYPE), disks_and_boot_type),
-    Rule((_DISKS, _FILESYSTEMS), filesystems_need_disks),
-    Rule((_DISKS, _FILESYSTEMS), special_partitions),
-    Rule((_DISKS, _BOOT_TYPE), boot_partition),
-    Rule((_DISKS, ("os", "bootloader")), reset_with_disks),
-    Rule((_DISKS, _RESET_UUIDS, ("os", "bootloader")), reset_uuids),
+    one_disk,
+    layout,
+    disks_and_boot_type,
+    filesystems_need_disks,
+    special_partitions,
+    boot_partition,
+    reset_with_disks,
+    reset_uuids,
 )

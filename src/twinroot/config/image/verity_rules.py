@@ -6,6 +6,7 @@ Pure functions.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from twinroot.config.checks import Rule
 from twinroot.config.image.config import ImageConfig
@@ -14,6 +15,7 @@ from twinroot.config.image.storage import Filesystem
 from twinroot.config.image.verity import Verity
 from twinroot.config.image.verity_size import inline_data_size
 from twinroot.config.problems import Finding, KeyPath, quoted
+from twinroot.config.section import UnreadableError
 from twinroot.units import exact
 
 _DISKS: KeyPath = ("storage", "disks")
@@ -33,16 +35,21 @@ def one_family(config: ImageConfig) -> Iterator[Finding]:
 def verity_and_disks(config: ImageConfig) -> Iterator[Finding]:
     """Ids name new partitions, labels those of the base image."""
     for index, device in enumerate(config.storage.verity):
-        if device.by_id and device.by_label:
-            continue  # the device says so itself
-        if device.by_id and not config.storage.disks:
-            key = "dataDeviceId" if device.data_device_id else "hashDeviceId"
-            hint = "name partitions of the base image with dataDevice and hashDevice"
-            yield Finding((*_VERITY, index, key), "this key is only allowed together with 'storage.disks'", hint)
-        if device.by_label and config.storage.disks:
-            key = "dataDevice" if device.data_device else "hashDevice"
-            hint = "name partitions of storage.disks with dataDeviceId and hashDeviceId"
-            yield Finding((*_VERITY, index, key), "this key is not allowed together with 'storage.disks'", hint)
+        with suppress(UnreadableError):
+            yield from _naming(device, (*_VERITY, index), has_disks=bool(config.storage.disks))
+
+
+def _naming(device: Verity, path: KeyPath, *, has_disks: bool) -> Iterator[Finding]:
+    if device.by_id and device.by_label:
+        return  # the device says so itself
+    if device.by_id and not has_disks:
+        key = "dataDeviceId" if device.data_device_id else "hashDeviceId"
+        hint = "name partitions of the base image with dataDevice and hashDevice"
+        yield Finding((*path, key), "this key is only allowed together with 'storage.disks'", hint)
+    if device.by_label and has_disks:
+        key = "dataDevice" if device.data_device else "hashDevice"
+        hint = "name partitions of storage.disks with dataDeviceId and hashDeviceId"
+        yield Finding((*path, key), "this key is not allowed together with 'storage.disks'", hint)
 
 
 def inline_sizes(config: ImageConfig) -> Iterator[Finding]:
@@ -50,12 +57,12 @@ def inline_sizes(config: ImageConfig) -> Iterator[Finding]:
     layout = resolve_layout(config.storage.disks[0], (*_DISKS, 0))[0] if config.storage.disks else None
     sizes = {partition.id: partition.size for partition in layout.partitions} if layout else {}
     for index, device in enumerate(config.storage.verity):
-        size = sizes.get(device.data_device_id or "")
-        if device.is_inline and size is not None and not inline_data_size(size):
-            message = (
-                f"the partition {quoted(device.data_device_id or '')} ({exact(size)}) is too small for data and hashes"
-            )
-            yield Finding((*_VERITY, index, "dataDeviceId"), message, "2M is the least")
+        with suppress(UnreadableError):
+            data = device.data_device_id or ""
+            size = sizes.get(data)
+            if device.is_inline and size is not None and not inline_data_size(size):
+                message = f"the partition {quoted(data)} ({exact(size)}) is too small for data and hashes"
+                yield Finding((*_VERITY, index, "dataDeviceId"), message, "2M is the least")
 
 
 def file_systems(config: ImageConfig) -> Iterator[Finding]:
@@ -64,12 +71,13 @@ def file_systems(config: ImageConfig) -> Iterator[Finding]:
     for number, filesystem in enumerate(config.storage.filesystems):
         numbers.setdefault(filesystem.device_id, number)
     for index, device in enumerate(config.storage.verity):
-        if device.id in numbers:
-            number = numbers[device.id]
-            yield from _mount_findings(device, index, config.storage.filesystems[number], (*_FILESYSTEMS, number))
-        elif device.by_id and config.storage.disks:
-            hint = f"add to filesystems one with the deviceId {quoted(device.id)}"
-            yield Finding((*_VERITY, index), f"the verity device {quoted(device.id)} needs a file system", hint)
+        with suppress(UnreadableError):
+            if device.id in numbers:
+                number = numbers[device.id]
+                yield from _mount_findings(device, index, config.storage.filesystems[number], (*_FILESYSTEMS, number))
+            elif device.by_id and config.storage.disks:
+                hint = f"add to filesystems one with the deviceId {quoted(device.id)}"
+                yield Finding((*_VERITY, index), f"the verity device {quoted(device.id)} needs a file system", hint)
 
 
 def _mount_findings(device: Verity, index: int, filesystem: Filesystem, path: KeyPath) -> Iterator[Finding]:
@@ -94,8 +102,8 @@ def _mount_findings(device: Verity, index: int, filesystem: Filesystem, path: Ke
 
 
 VERITY_RULES: tuple[Rule[ImageConfig], ...] = (
-    Rule((_VERITY,), one_family),
-    Rule((_VERITY, _DISKS), verity_and_disks),
-    Rule((_VERITY, _DISKS), inline_sizes),
-    Rule((_VERITY, _FILESYSTEMS, _DISKS), file_systems),
+    one_family,
+    verity_and_disks,
+    inline_sizes,
+    file_systems,
 )
