@@ -68,6 +68,7 @@ def test_a_blank_disk_becomes_a_provisioned_machine(images: Images, tmp_path: Pa
         assert "installed.by=trident" in console.check("cat /proc/cmdline").split()
         assert console.check("swapon --noheadings --show=NAME").strip() != ""
         mounts = console.check("findmnt --fstab --noheadings --output TARGET,FSTYPE --raw").splitlines()
+        assert "trident-CleanInstallFinalized-" in console.check("ls /var/lib/trident")
         assert mounts == ["/boot/efi vfat", "/ ext4", "/var/lib/trident ext4", "/srv ext4", "none swap"]
         console.check("test -s /home/ops/.ssh/authorized_keys")
         assert console.check("systemctl is-system-running").strip() == "running"

@@ -41,6 +41,9 @@ def test_there_and_back(images: Images, machine: Serviced) -> None:
         assert console.check("systemctl is-system-running").strip() == "running"
         assert "trident.trial" in console.check("cat /proc/cmdline")
 
+        logs = console.check("ls /var/lib/trident")
+        assert all(f"trident-{state}-" in logs for state in ("AbUpdateStaged", "AbUpdateFinalized"))
+
         # The commit took the trial away: what starts next is the same system without it.
         assert console.run("grep trident_trial /boot/efi/EFI/AZLB/grub.cfg /boot/efi/EFI/BOOT/grub.cfg").code == 1
         entries = console.check("efibootmgr")

@@ -42,7 +42,8 @@ def run_command(
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _end)
     try:
-        set_up(arguments.log_level, arguments.log_format, arguments.log_color, arguments.log_file)
+        full_log = getattr(arguments, "full_log", False)
+        set_up(arguments.log_level, arguments.log_format, arguments.log_color, arguments.log_file, full_log=full_log)
     except TwinrootError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -27,6 +27,7 @@ _LEVELS = {
 }
 _NAMES = {logging.CRITICAL: "FATA", logging.ERROR: "ERRO", logging.WARNING: "WARN", logging.INFO: "INFO"}
 _COLORS = {"FATA": "31", "ERRO": "31", "WARN": "33", "INFO": "36", "DEBU": "37"}
+_AGENT_LEVELS = {"fatal": "error", "warning": "warn"}  # the peer knows five levels
 _JSON_NAMES = {"FATA": "fatal", "ERRO": "error", "WARN": "warning", "INFO": "info", "DEBU": "debug"}
 
 
@@ -57,8 +58,39 @@ class JsonFormatter(logging.Formatter):
         return json.dumps({"time": when.replace("+00:00", "Z"), "level": level, "msg": record.getMessage(), **fields})
 
 
-def set_up(level: str, log_format: str, color: str, log_file: Path | None, stream: TextIO | None = None) -> None:
-    """Configure logging for one run of a command; InputError when the flags or the file cannot be used."""
+class FullLogFormatter(logging.Formatter):
+    """The lines of the agent's log file, as the peer's tools read them (servicing spec, section 18)."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One record as a line."""
+        when = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        level = _JSON_NAMES[_NAMES.get(record.levelno, "DEBU")]
+        traceback = f"\n{self.formatException(record.exc_info)}" if record.exc_info else ""
+        line = {
+            "level": _AGENT_LEVELS.get(level, level).upper(),
+            "message": record.getMessage() + traceback,
+            "target": record.name,
+            "module": record.name,
+            "file": record.pathname,
+            "line": record.lineno,
+            "timestamp": when,
+        }
+        return json.dumps(line)
+
+
+def set_up(
+    level: str,
+    log_format: str,
+    color: str,
+    log_file: Path | None,
+    stream: TextIO | None = None,
+    *,
+    full_log: bool = False,
+) -> None:
+    """Configure logging for one run of a command; InputError when the flags or the file cannot be used.
+
+    With `full_log` the file is the agent's, whatever the format of standard error.
+    """
     if log_format == "json" and color == "always":
         raise InputError("--log-color always cannot be used together with --log-format json")
     out = stream or sys.stderr
@@ -66,9 +98,10 @@ def set_up(level: str, log_format: str, color: str, log_file: Path | None, strea
     colored = color == "always" or (color == "auto" and out.isatty())
     handlers: list[logging.Handler] = [logging.StreamHandler(out)]
     handlers[0].setLevel(_LEVELS[level])
-    handlers[0].setFormatter(JsonFormatter() if log_format == "json" else TextFormatter(started, color=colored))
+    handlers[0].setFormatter(_formatter(log_format, started, color=colored))
     if log_file:
-        handlers.append(_file_handler(log_file, started, log_format))
+        formatter = FullLogFormatter() if full_log else _formatter(log_format, started)
+        handlers.append(_file_handler(log_file, formatter))
     root = logging.getLogger("twinroot")
     for old in list(root.handlers):
         root.removeHandler(old)
@@ -79,12 +112,16 @@ def set_up(level: str, log_format: str, color: str, log_file: Path | None, strea
         root.addHandler(handler)
 
 
-def _file_handler(path: Path, started: float, log_format: str) -> logging.Handler:
+def _formatter(log_format: str, started: float, *, color: bool = False) -> logging.Formatter:
+    return JsonFormatter() if log_format == "json" else TextFormatter(started, color=color)
+
+
+def _file_handler(path: Path, formatter: logging.Formatter) -> logging.Handler:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handler = logging.FileHandler(path, mode="w", encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise InputError(f"--log-file cannot be written: {error.strerror}", where=str(path)) from error
     handler.setLevel(logging.DEBUG)
-    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter(started, color=False))
+    handler.setFormatter(formatter)
     return handler

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -174,7 +175,8 @@ def _run(
         nonlocal restart
         from twinroot.agent.servicing.agent import Agent, Outcome, service
 
-        agent = Agent(emit=emit) if datastore is None else Agent(datastore, emit=emit)
+        agent = Agent(emit=emit, log_file=arguments.log_file)
+        agent = agent if datastore is None else replace(agent, datastore=datastore)
         with _files(arguments, agent):
             if absent and not agent.datastore.exists():
                 log.info("Nothing to do: there is no datastore at %s", agent.datastore)
@@ -186,7 +188,7 @@ def _run(
                 raise result.error
 
     if os.geteuid() == 0:
-        arguments.log_file = LOG_FILE
+        arguments.log_file, arguments.full_log = LOG_FILE, True
     code = run_command(arguments, failure, guarded, failed=FAILED)
     return _restart() if restart else code
 

@@ -65,6 +65,23 @@ def test_json_lines_are_json_whatever_is_in_them() -> None:
     assert records[-1]["level"] == "debug"
 
 
+def test_the_log_of_the_agent_has_lines_of_json_in_every_case(tmp_path: Path) -> None:
+    path = tmp_path / "full.log"
+    set_up("error", "text", "never", path, io.StringIO(), full_log=True)
+    logging.getLogger("twinroot.some").debug("said %s", "this")
+    try:
+        raise ValueError("why")
+    except ValueError:
+        logging.getLogger("twinroot.some").warning("failed", exc_info=True)
+    first, second = map(json.loads, path.read_text().splitlines())
+    assert first | {"timestamp": "", "file": "", "line": 1} == {
+        "level": "DEBUG", "message": "said this", "target": "twinroot.some", "module": "twinroot.some",
+        "file": "", "line": 1, "timestamp": "",
+    }  # fmt: skip
+    assert second["level"] == "WARN"
+    assert "ValueError: why" in second["message"]
+
+
 def test_colours_and_flags_that_contradict() -> None:
     stream = logged("text", color="always")
     logging.getLogger("twinroot").error("x")

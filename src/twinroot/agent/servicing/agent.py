@@ -18,8 +18,10 @@ from twinroot.agent.agent_config import read_datastore_path
 from twinroot.agent.boot.efi_variables import EfiVariables
 from twinroot.agent.datastore import Datastore, is_temporary
 from twinroot.agent.errors import ServicingError
+from twinroot.agent.kept_logs import is_kept, keep_log
 from twinroot.agent.servicing.boot import RUN
 from twinroot.agent.servicing.ledger import Ledger
+from twinroot.agent.states import State
 from twinroot.errors import CommandError, ConfigError, FormatError, HostError, MissingToolError, TwinrootError
 from twinroot.events import Emit, silent
 
@@ -44,12 +46,18 @@ class Result:
 
 @dataclass(frozen=True)
 class Agent:
-    """What commands work with. `emit` hears of their progress."""
+    """What commands work with. `emit` hears of their progress; `log_file` is where they are logged."""
 
     datastore: Path = field(default_factory=read_datastore_path)
     variables: EfiVariables = field(default_factory=EfiVariables)
     emit: Emit = silent
     lock: Path = RUN / "trident.lock"
+    log_file: Path | None = None
+
+    def reached(self, state: State) -> None:
+        """Keep what led to a state beside the datastore."""
+        if self.log_file and is_kept(state):
+            keep_log(self.log_file, self.datastore.parent, state)
 
 
 def service(agent: Agent, work: Callable[[Ledger], Result], *, installing: bool = False) -> Result:
@@ -60,7 +68,7 @@ def service(agent: Agent, work: Callable[[Ledger], Result], *, installing: bool 
     if os.geteuid() != 0:
         raise ServicingError("check-root-privileges", "this needs root", hint="run it with sudo")
     with _alone(agent.lock), _opened(agent.datastore, installing=installing) as datastore:
-        ledger = Ledger(datastore)
+        ledger = Ledger(datastore, agent.reached)
         try:
             return work(ledger)
         except ConfigError:

@@ -14,6 +14,7 @@ from twinroot.agent.datastore import Datastore, is_temporary
 from twinroot.agent.decide import Action, Allowed, install_action
 from twinroot.agent.errors import ServicingError
 from twinroot.agent.host_status import HostStatus
+from twinroot.agent.kept_logs import keep_log
 from twinroot.agent.osconfig.users import set_up_users
 from twinroot.agent.servicing import boot, machine
 from twinroot.agent.servicing.agent import Agent, Outcome, Result
@@ -132,7 +133,7 @@ def _finalize(agent: Agent, ledger: Ledger) -> Result:
         ledger.move(Trigger.FINALIZED)
         try:
             if not config.trident.disable:
-                _persist(ledger.status, root, config.trident.datastore_path)
+                _persist(agent, ledger.status, root)
             slots.arm(side, "volume-a", None, partitions, install=True)
         except BaseException:
             ledger.write(before)
@@ -141,14 +142,17 @@ def _finalize(agent: Agent, ledger: Ledger) -> Result:
     return transition_result(ledger)
 
 
-def _persist(status: HostStatus, root: Path, path: str) -> None:
-    """Give the installed machine a datastore of its own, with one status in it."""
+def _persist(agent: Agent, status: HostStatus, root: Path) -> None:
+    """Give the installed machine a datastore of its own, with one status in it and the log of its installation."""
+    path = status.spec.trident.datastore_path
     directory = make_directory(root, path.rpartition("/")[0])
     target = directory / Path(path).name
     for stale in directory.glob(f"{target.name}*"):
         stale.unlink()
     with Datastore.create(target) as datastore:
         datastore.write(status.model_copy(update={"is_management_os": False}))
+    if agent.log_file:
+        keep_log(agent.log_file, directory, status.servicing_state)
 
 
 def _eject(config: HostConfig) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from twinroot.agent.datastore import Datastore
 from twinroot.agent.errors import ServicingError
 from twinroot.agent.host_status import HostStatus, after
-from twinroot.agent.states import TRANSITIONS, Transition, Trigger
+from twinroot.agent.states import TRANSITIONS, State, Transition, Trigger
 from twinroot.config.host.config import HostConfig
 
 log = logging.getLogger(__name__)
@@ -18,8 +18,10 @@ log = logging.getLogger(__name__)
 class Ledger:
     """The datastore with the latest status in it."""
 
-    def __init__(self, datastore: Datastore) -> None:
+    def __init__(self, datastore: Datastore, reached: Callable[[State], None] = lambda _state: None) -> None:
+        """`reached` hears of every state that the machine comes to, once the datastore has it."""
         self._datastore = datastore
+        self._reached = reached
         self.status = datastore.status() or HostStatus()
 
     def move(
@@ -33,6 +35,7 @@ class Ledger:
         found = after(self.status, transition, new_spec=new_spec, error=error)
         self.write(found.model_copy(update=changes))
         log.info("The machine is %s now", transition.to)
+        self._reached(transition.to)
         return transition
 
     def write(self, status: HostStatus) -> None:
