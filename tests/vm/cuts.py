@@ -2,17 +2,17 @@
 
 The moments are spread evenly over what an update writes to the disk, from its first byte to the commit after the
 restart; a run without a cut says how much that is. The half that is written is emptied before, lest most of it is right
-already and nothing is left to be written by halves.
+already and nothing is left to be written by halves. What starts after one cut is what the next one interrupts.
 """
 
 from __future__ import annotations
 
 import random
 import re
-import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from tests.vm.servicing import (
@@ -29,7 +29,6 @@ from tests.vm.servicing import (
     write_file,
 )
 
-from twinroot.formats import gpt
 from twinroot.vm.console import Console
 from twinroot.vm.machine import Machine
 
@@ -75,8 +74,6 @@ class CutUpdates:
     """Bytes that an update and its commit write."""
     digests: frozenset[str] = frozenset()
     """Of the files of whole systems."""
-    idle: str | None = "root-b"
-    """The half that holds nothing that anybody needs, None when there is none."""
 
     def measure(self) -> None:
         """An update without a cut, to see what it writes; the machine is in the other half then."""
@@ -90,32 +87,41 @@ class CutUpdates:
                 assert version(running.console) == other.version
             self.written = self._log().stat().st_size - start
             self.digests = self.digests | {here, _digest(running.console)}
-            self._look(running.console)
             switch_off(running)
 
-    def cut(self, part: float) -> Cut:
-        """Update to the image that does not run, cut the power after a part of it, and look at what starts."""
-        if self.idle:
-            _empty(self.machine.disk, _HALVES[self.idle])
-        with self.machine.switched_on(random.Random(f"{self.seed} {part}")) as running, self._serving(running):
+    def cuts(self, parts: Sequence[float]) -> Iterator[Cut]:
+        """Cut the power behind these parts of updates, one after the other, and look at what starts each time.
+
+        What starts is updated to the image that it is not. The last cut is followed by an update that succeeds.
+        """
+        for before, part in pairwise((None, *parts, None)):
+            survivors = None if part is None else random.Random(f"{self.seed} {part}")
+            with self.machine.switched_on(survivors) as running:
+                if before is not None:
+                    yield self._look(running.console, before)
+                if part is None:
+                    switch_off(running)
+                else:
+                    self._interrupt(running, part)
+        self.measure()
+
+    def _interrupt(self, running: Machine, part: float) -> None:
+        """Begin an update, and pull the plug when a part of it is written."""
+        found = status(running.console)
+        if found["servicingState"] == "provisioned":  # the other half is nobody's
+            number = _HALVES["root-b" if found["abActiveVolume"] == "volume-a" else "root-a"]
+            running.console.check(f"blkdiscard --force --zeroout /dev/vda{number} && sync", timeout=_UPDATE)
+        with self._serving(running):
             start = self._log().stat().st_size
             self._begin(running)
             self._wait_until(running, start + int(part * self.written))
             running.power_cut()
-        with self.machine.switched_on() as running:
-            running.console.run("systemctl is-system-running --wait", timeout=300)
-            state = self._look(running.console)
-            whole = _digest(running.console) in self.digests
-            left = Cut(part, version(running.console), state, whole)
-            switch_off(running)
-        return left
 
-    def _look(self, console: Console) -> str:
-        """The state of the machine, by which one half is idle or none."""
-        found = status(console)
-        other = "root-b" if found["abActiveVolume"] == "volume-a" else "root-a"
-        self.idle = other if found["servicingState"] == "provisioned" else None
-        return str(found["servicingState"])
+    def _look(self, console: Console, part: float) -> Cut:
+        """What started after a cut."""
+        console.run("systemctl is-system-running --wait", timeout=300)
+        state = str(status(console)["servicingState"])
+        return Cut(part, version(console), state, _digest(console) in self.digests)
 
     def _begin(self, running: Machine) -> None:
         running.console.send("trident update -v info\n")
@@ -153,17 +159,6 @@ class _Serving:
         self._context.__exit__(None, None, None)
 
 
-def _empty(disk: Path, number: int) -> None:
-    """Make a partition of a disk image all zeros."""
-    with disk.open("rb") as stream:
-        table = gpt.read_table(stream, disk.stat().st_size)
-    found = table.partition(number)
-    offset = found.first_lba * table.sector_size
-    length = (found.last_lba + 1) * table.sector_size - offset
-    command = ["fallocate", "--punch-hole", "--offset", str(offset), "--length", str(length), str(disk)]
-    subprocess.run(command, check=True)
-
-
 def _digest(console: Console) -> str:
     return console.check(_FILES, timeout=_UPDATE).split()[0]
 
@@ -171,10 +166,3 @@ def _digest(console: Console) -> str:
 def parts(count: int) -> Sequence[float]:
     """Evenly spread moments of an update."""
     return [(number + 1) / (count + 1) for number in range(count)]
-
-
-def cuts(updates: CutUpdates, count: int) -> Iterator[Cut]:
-    """Cut the power at so many moments, one update after the other."""
-    updates.measure()
-    for part in parts(count):
-        yield updates.cut(part)

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.vm.cuts import HEAD, CutUpdates, cuts
+from tests.vm.cuts import HEAD, CutUpdates, parts
 from tests.vm.damage import flips, others, refused
 from tests.vm.servicing import (
     HOST_CONFIGURATION,
@@ -46,10 +46,10 @@ def main() -> int:
 def _cut(updates: CutUpdates, count: int) -> int:
     print(HEAD, flush=True)
     bad = 0
-    for cut in cuts(updates, count):
+    updates.measure()
+    for cut in updates.cuts(parts(count)):
         print(cut.row(), flush=True)
         bad += not cut.well
-    updates.measure()
     print(f"{count} power cuts, {bad} machines that were not well; the update after the last one succeeded", flush=True)
     return bad
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.vm.cuts import CutUpdates, cuts
+from tests.vm.cuts import CutUpdates, parts
 from tests.vm.servicing import Images, Serviced
 
 pytestmark = [pytest.mark.vm, pytest.mark.images, pytest.mark.packages, pytest.mark.timeout(3600)]
@@ -14,6 +14,6 @@ pytestmark = [pytest.mark.vm, pytest.mark.images, pytest.mark.packages, pytest.m
 
 def test_power_fails_during_updates(images: Images, machine: Serviced) -> None:
     updates = CutUpdates(machine, images)
-    found = list(cuts(updates, 4))
-    assert all(cut.well for cut in found), "\n".join(cut.row() for cut in found)
     updates.measure()
+    found = list(updates.cuts(parts(4)))
+    assert all(cut.well for cut in found), "\n".join(cut.row() for cut in found)
