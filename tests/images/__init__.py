@@ -70,6 +70,12 @@ def agent_rpms() -> Path:
     return REPOSITORY / "bin/RPMS/x86_64"
 
 
+def agent_debs() -> Path:
+    """The folder with the agent's Debian packages."""
+    agent_packages("debs")
+    return REPOSITORY / "bin/DEBS/amd64"
+
+
 def built(base: Path) -> Path:
     """A base image that must have been built; skips the test with advice otherwise."""
     if not base.exists():

@@ -23,9 +23,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import yaml
-from tests.images import AB_CONFIG, BASE_RPM, agent_rpms, built, customize
+from tests.images import AB_CONFIG, BASE_DEB, BASE_RPM, agent_debs, agent_rpms, built, customize
 from tests.unit.agent.storage.range_server import RangeServer, Request
 from tests.vm.write_log import replay
 
@@ -64,21 +65,73 @@ class Builder:
     """Builds images of the example's configuration; the second one costs little, as steps are kept."""
 
     place: Path
+    base: ClassVar[Path] = BASE_RPM
 
     def image(self, version: str, more: str = "") -> Image:
         """An image with this version. `more` is YAML to go below `os`, indented by two spaces, or other sections."""
-        text = AB_CONFIG.read_text().rstrip("\n") + "\n"
+        text = self._system()
         text += f"  additionalFiles:\n    - {{destination: {VERSION_FILE}, content: '{version}'}}\n"
         # An empty unit does nothing. This one unpacks the initrd at every shutdown, which takes minutes when emulated.
         text += f"    - {{destination: /etc/systemd/system/mdadm-shutdown.service, content: ''}}\n{more}"
         config, output = self.place / f"{version}.yaml", self.place / f"{version}.cosi"
         config.write_text(text)
         done = customize(
-            config, built(BASE_RPM), output, self.place / "build", "--rpm-source", agent_rpms(),
+            config, built(self.base), output, self.place / "build", *self._sources(),
             "--cache-dir", self.place / "cache", output_format="cosi",
         )  # fmt: skip
         assert done.code == 0, done.stderr
         return image_in(self.place, version)
+
+    def _system(self) -> str:
+        """The configuration, which ends in `os`."""
+        return AB_CONFIG.read_text().rstrip("\n") + "\n"
+
+    def _sources(self) -> tuple[object, ...]:
+        """Where packages come from that are not those of the base."""
+        return ("--rpm-source", agent_rpms())
+
+
+_DEBIAN = """
+storage:
+  bootType: efi
+  disks:
+    - partitionTableType: gpt
+      maxSize: 5G
+      partitions:
+        - {{id: esp, type: esp, size: 32M}}
+        - {{id: root-a, size: 2G}}
+        - {{id: root-b, size: 2G}}
+        - {{id: trident, size: 100M, type: linux-generic, label: trident}}
+  filesystems:
+    - {{deviceId: esp, type: fat32, mountPoint: {{path: /boot/efi, options: umask=0077}}}}
+    - {{deviceId: root-a, type: ext4, mountPoint: /}}
+    - {{deviceId: trident, type: ext4, mountPoint: /var/lib/trident}}
+scripts:
+  postCustomization:
+    - content: |
+        set -e
+        dpkg --install /opt/agent/trident_*.deb /opt/agent/trident-service_*.deb
+        rm -r /opt/agent
+        systemctl enable trident.service
+os:
+  bootloader: {{resetType: hard-reset}}
+  hostname: testimage
+  kernelCommandLine: {{extraCommandLine: [console=ttyS0]}}
+  packages: {{install: [dosfstools, efibootmgr, lsof, openssl]}}
+  additionalDirs: [{{source: {packages}, destination: /opt/agent}}]
+"""
+
+
+class DebianBuilder(Builder):
+    """The same of Debian, with the agent's Debian packages; its boot loaders are signed, and large."""
+
+    base = BASE_DEB
+
+    def _system(self) -> str:
+        return _DEBIAN.format(packages=agent_debs())
+
+    def _sources(self) -> tuple[object, ...]:
+        return ()
 
 
 def image_in(place: Path, version: str) -> Image:
