@@ -8,6 +8,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
+Data = bytes | bytearray | memoryview
+# IOV_MAX of Linux.
+_MOST_PARTS = 1024
+
 
 class WriteBehind:
     """Writes to an open file, which stays the caller's, by a thread: one batch at a time.
@@ -26,10 +30,10 @@ class WriteBehind:
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
         self._pool.shutdown()
 
-    def write(self, pieces: Sequence[tuple[int, bytes | bytearray]]) -> None:
+    def write(self, pieces: Sequence[tuple[int, Sequence[Data]]]) -> None:
         """Begin to write pieces, each with its place in bytes, as soon as the batch before is written.
 
-        They are not to change any more.
+        A piece is what it consists of, which follows each other there and is not to change any more.
         """
         self.wait()
         self._last = self._pool.submit(self._write, pieces)
@@ -40,9 +44,20 @@ class WriteBehind:
         if last:
             last.result()
 
-    def _write(self, pieces: Sequence[tuple[int, bytes | bytearray]]) -> None:
-        for place, data in pieces:
-            rest, offset = memoryview(data), place
+    def _write(self, pieces: Sequence[tuple[int, Sequence[Data]]]) -> None:
+        for place, parts in pieces:
+            offset = place
+            for first in range(0, len(parts), _MOST_PARTS):
+                offset = self._write_parts(parts[first : first + _MOST_PARTS], offset)
+
+    def _write_parts(self, parts: Sequence[Data], offset: int) -> int:
+        """Write some parts from an offset on; where they end."""
+        end = offset + sum(map(len, parts))
+        offset += os.pwritev(self._fd, parts, offset)
+        if offset < end:
+            # Seldom, so that it need not be quick.
+            rest = memoryview(b"".join(parts))[offset - end :]
             while rest:
                 written = os.pwrite(self._fd, rest, offset)
                 rest, offset = rest[written:], offset + written
+        return end

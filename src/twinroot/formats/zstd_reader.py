@@ -1,22 +1,27 @@
 """Streaming decompression of a sequence of zstd frames, with zeros recognised and independent frames in parallel.
 
+    bytes ─▶ frames found and cut ─▶ decoded, zeros recognised, worked on ─▶ results in order
+              (caller's thread)            (workers, a frame each)            (caller's thread)
+
 Frame boundaries are found by walking the format (RFC 8878, section 3.1): magic, frame header, blocks of known length,
 checksum. That needs no decompression, and it tells three things before any memory is spent: the window a frame asks
 for, how long its contents are, and where it ends. Frames of up to `_WHOLE` bytes of contents go to worker threads, as
-many as `_HELD` bytes allow; larger ones, or those that do not say, are decoded block by block as they come. Skippable
+many as `_HELD` bytes allow; larger ones, or those that do not say, are decoded in steps as they come. Skippable
 frames are skipped.
 
 Output is a sequence of `Piece`s without gaps; stretches of zeros come without data, so that a consumer can leave
-holes. Damage of any kind is a FormatError.
+holes. `process` lets a consumer work on the pieces where they were decoded, which keeps all cores busy and holds no
+frame longer than that; `decompress` hands them out. Damage of any kind is a FormatError.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import zstandard
 
@@ -35,8 +40,11 @@ _WHOLE = 32 * MIB
 _HELD = 48 * MIB
 # More do not pay, the target of the data is slower; and each holds a whole frame.
 _MOST_THREADS = 4
+# Frames that are decoded in steps: what of their output is handed on at once.
+_STEP = MIB
 # Zeros are looked for in steps of this many bytes; a multiple of every block size a target has.
 _GRAIN = 64 * KIB
+_ZEROS = bytes(_GRAIN)
 # Frames this short that turn out to be zeros are remembered and not decoded again.
 _SHORT = 4 * KIB
 _MOST_REMEMBERED = 64
@@ -75,13 +83,15 @@ class FrameHeader:
 
 
 _Part = bytes | int  # decoded bytes, or that many zeros
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
 class _Job:
-    """Work that any thread may do. It takes up to `size` bytes of memory, until its result is taken."""
+    """A stretch of the output, which any thread may decode. It takes up to `size` bytes of memory until it is done."""
 
-    run: Callable[[], _Part]
+    offset: int
+    decode: Callable[[], _Part]
     size: int
 
 
@@ -97,22 +107,32 @@ def decompress(
     `length` is what the output must amount to. Raises FormatError for damage, a window beyond `max_window_log`, data
     that is no zstd frame, and too much or too little output.
     """
+    for pieces in process(chunks, list, length=length, max_window_log=max_window_log, threads=threads):
+        yield from pieces
+
+
+def process(
+    chunks: Iterable[bytes],
+    work: Callable[[Iterator[Piece]], _Result],
+    *,
+    length: int,
+    max_window_log: int = DEFAULT_WINDOW_LOG,
+    threads: int | None = None,
+) -> Generator[_Result, None, None]:
+    """Decompress a stream and do `work` on each part of its output; yields what `work` returns, in order.
+
+    A part is some pieces without gaps. `work` runs in several threads at once, for parts in any order, and none of them
+    runs any more when the iteration has ended or was closed. Raises what `decompress` raises, and what `work` does.
+    """
     if max_window_log > _LARGEST_WINDOW_LOG:
         raise WindowError(f"may need a window of 2^{max_window_log} bytes, more than zstd supports")
     decoder = _Decoder(_Input(iter(chunks)), max_window_log, length)
-    offset = 0
-    zeros = bytes(_GRAIN)
-    workers = threads or min(available_threads(), _MOST_THREADS)
+    # One more than there are cores: while one waits for a disk, or for memory, the others go on.
+    workers = threads or min(available_threads() + 1, _MOST_THREADS)
     with ThreadPoolExecutor(workers, thread_name_prefix="unzstd") as pool:
-        for part in _parallel(decoder, pool, workers):
-            if isinstance(part, int):
-                yield Piece(offset, part, None)
-                offset += part
-            else:
-                yield from _pieces(part, offset, zeros)
-                offset += len(part)
-    if offset != length:
-        raise LengthError(f"decompresses to {offset} bytes instead of {length}")
+        yield from _parallel(decoder.jobs(), work, pool, workers)
+    if decoder.offset != length:
+        raise LengthError(f"decompresses to {decoder.offset} bytes instead of {length}")
 
 
 def parse_frame_header(head: bytes | memoryview, max_window_log: int) -> FrameHeader:
@@ -145,41 +165,44 @@ class _Input:
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
-        self._data = b""
-        self._at = 0
+        self._data = bytearray()  # its front is cut off and its end extended without moving the rest
 
-    def peek(self, count: int) -> memoryview:
-        """The next bytes without taking them; fewer at the end."""
-        while len(self._data) - self._at < count:
+    def peek(self, count: int, start: int = 0) -> bytes:
+        """`count` bytes from `start` on without taking any; fewer at the end."""
+        while len(self._data) < start + count:
             more = next(self._chunks, None)
             if more is None:
                 break
-            self._data = self._data[self._at :] + bytes(more)
-            self._at = 0
-        return memoryview(self._data)[self._at : self._at + count]
+            self._data += more
+        with memoryview(self._data) as data:
+            return bytes(data[start : start + count])
 
-    def take(self, count: int) -> memoryview:
+    def take(self, count: int) -> bytes:
         """Exactly the next `count` bytes; FormatError if there are fewer."""
         found = self.peek(count)
         if len(found) < count:
             raise FormatError(_CUT_OFF)
-        self._at += count
+        del self._data[:count]
         return found
 
 
 class _Decoder:
-    """Cuts the input into frames and decodes them, up to `length` bytes in all."""
+    """Cuts the input into frames and says how to decode them, up to `length` bytes in all.
+
+    `offset` is how much of the output the jobs so far amount to.
+    """
 
     def __init__(self, source: _Input, max_window_log: int, length: int) -> None:
+        self.offset = 0
         self._input = source
-        self._length = self._left = length
+        self._length = length
         self._max_window_log = max_window_log
         self._max_window = 1 << max(max_window_log, MIN_WINDOW_LOG)
         self._local = threading.local()
         self._known_zeros: dict[bytes, int] = {}
 
-    def jobs(self) -> Iterator[_Job | _Part]:
-        """What to do, in order: work that any thread may do, or output that is there already."""
+    def jobs(self) -> Iterator[_Job]:
+        """What to decode, in order."""
         while head := self._input.peek(18):
             magic = int.from_bytes(head[:4], "little")
             if len(head) >= 4 and magic & 0xFFFFFFF0 == SKIPPABLE_MAGIC:
@@ -194,58 +217,76 @@ class _Decoder:
         while left:
             left -= len(self._input.take(min(left, MIB)))
 
-    def _frame(self, header: FrameHeader) -> Iterator[_Job | _Part]:
-        parts = self._parts(header)
+    def _frame(self, header: FrameHeader) -> Iterator[_Job]:
         content = header.content or 0
         # Before anything is decoded: what a header promises would be allocated.
         self._check_room(content)
-        if not content or content > _WHOLE:
-            yield from self._stream(parts)
+        size = self._size(header, content) if 0 < content <= _WHOLE else None
+        if size is None:
+            for output in self._stream(header):
+                yield self._job(_given(output), len(output), len(output))
             return
-        # A frame may legally consist of any number of empty blocks; beyond this it is no longer kept in memory.
-        limit = content + content // 64 + 64 * KIB
-        gathered = bytearray()
-        for part in parts:
-            gathered += part
-            if len(gathered) > limit:
-                yield from self._stream(_chain(gathered, parts))
-                return
-        self._left -= content
-        known = self._known_zeros.get(bytes(gathered)) if len(gathered) <= _SHORT else None
+        frame = self._input.take(size)
+        known = self._known_zeros.get(frame) if size <= _SHORT else None
         if known:
-            yield known
+            yield self._job(_given(known), known, 0)
         else:
-            yield _Job(lambda: self._whole(gathered, content), content + len(gathered))
+            yield self._job(lambda: self._whole(frame, content), content, content + size)
 
-    def _check_room(self, size: int) -> None:
-        if size > self._left:
+    def _job(self, decode: Callable[[], _Part], length: int, size: int) -> _Job:
+        self._check_room(length)
+        job = _Job(self.offset, decode, size)
+        self.offset += length
+        return job
+
+    def _check_room(self, length: int) -> None:
+        if length > self._length - self.offset:
             raise LengthError(f"decompresses to more than the {self._length} bytes it should have")
 
-    def _parts(self, header: FrameHeader) -> Iterator[memoryview]:
-        """The bytes of one frame, in steps of a block."""
-        yield self._input.take(header.size)
-        last = False
-        while not last:
-            block = int.from_bytes(self._input.peek(3), "little")
-            last, kind, size = bool(block & 1), block >> 1 & 3, block >> 3
-            yield self._input.take(3 + (1 if kind == 1 else size))
-        if header.checksum:
-            yield self._input.take(4)
+    def _size(self, header: FrameHeader, content: int) -> int | None:
+        """The bytes of a frame, of which nothing is taken; None for one that is too long to be kept in memory.
 
-    def _stream(self, parts: Iterable[bytearray | memoryview]) -> Iterator[bytes]:
+        A frame may legally consist of any number of empty blocks.
+        """
+        most = content + content // 64 + 64 * KIB
+        size, last = header.size, False
+        while not last:
+            last, length = _block(self._input.peek(3, size))
+            size += length
+            if size > most:
+                return None
+        return size + (4 if header.checksum else 0)
+
+    def _stream(self, header: FrameHeader) -> Iterator[bytes]:
+        """Decode a frame in steps of about `_STEP` bytes of output, taking one block after the other."""
         decoder = zstandard.ZstdDecompressor(max_window_size=self._max_window).decompressobj()
+        outputs, length = [], 0
         try:
-            for part in parts:
-                if output := decoder.decompress(part):
-                    self._check_room(len(output))
-                    self._left -= len(output)
-                    yield output
+            for part in self._parts(header):
+                outputs.append(decoder.decompress(part))
+                length += len(outputs[-1])
+                self._check_room(length)
+                if length >= _STEP:
+                    yield b"".join(outputs)
+                    outputs, length = [], 0
         except zstandard.ZstdError as error:
             raise _damaged(error) from error
         if not decoder.eof:
             raise FormatError(_CUT_OFF)
+        if length:
+            yield b"".join(outputs)
 
-    def _whole(self, frame: bytearray, content: int) -> _Part:
+    def _parts(self, header: FrameHeader) -> Iterator[bytes]:
+        """The bytes of one frame, in steps of a block."""
+        yield self._input.take(header.size)
+        last = False
+        while not last:
+            last, length = _block(self._input.peek(3))
+            yield self._input.take(length)
+        if header.checksum:
+            yield self._input.take(4)
+
+    def _whole(self, frame: bytes, content: int) -> _Part:
         """Runs in a worker: decode one complete frame."""
         if not hasattr(self._local, "decoder"):
             self._local.decoder = zstandard.ZstdDecompressor(max_window_size=self._max_window)
@@ -255,44 +296,57 @@ class _Decoder:
             raise _damaged(error) from error
         if len(output) != content:
             raise FormatError(_CUT_OFF)
-        if len(frame) <= _SHORT and not output.strip(b"\0"):
+        if len(frame) <= _SHORT and _only_zeros(output):
             if len(self._known_zeros) < _MOST_REMEMBERED:
-                self._known_zeros[bytes(frame)] = len(output)
-            return len(output)
+                self._known_zeros[frame] = content
+            return content
         return output
 
 
-def _parallel(decoder: _Decoder, pool: ThreadPoolExecutor, workers: int) -> Iterator[_Part]:
-    """Run the decoder's jobs on the pool, a bounded number at a time, and yield their results in order."""
-    waiting: deque[tuple[Future[_Part] | _Part, int]] = deque()
+def _given(part: _Part) -> Callable[[], _Part]:
+    return lambda: part
+
+
+def _block(head: bytes) -> tuple[bool, int]:
+    """Whether a block is the last one, and its bytes with its head of three (RFC 8878, section 3.1.1.2)."""
+    if len(head) < 3:
+        raise FormatError(_CUT_OFF)
+    block = int.from_bytes(head, "little")
+    return bool(block & 1), 3 + (1 if block >> 1 & 3 == 1 else block >> 3)
+
+
+def _parallel(
+    jobs: Iterator[_Job], work: Callable[[Iterator[Piece]], _Result], pool: ThreadPoolExecutor, workers: int
+) -> Iterator[_Result]:
+    """Do the jobs on the pool, a bounded number at a time, and yield the results in order."""
+    waiting: deque[tuple[Future[_Result], int]] = deque()
     held = 0
     try:
-        for job in decoder.jobs():
-            size = job.size if isinstance(job, _Job) else 0
-            while waiting and (len(waiting) > 2 * workers or held + size > _HELD):
-                item, taken = waiting.popleft()
-                yield _result(item)
+        for job in jobs:
+            while waiting and (len(waiting) > 2 * workers or held + job.size > _HELD):
+                future, taken = waiting.popleft()
+                yield future.result()
                 held -= taken
-            waiting.append((pool.submit(job.run) if isinstance(job, _Job) else job, size))
-            held += size
+            waiting.append((pool.submit(_run, job, work), job.size))
+            held += job.size
         while waiting:
-            yield _result(waiting.popleft()[0])
+            yield waiting.popleft()[0].result()
     finally:
-        for item, _ in waiting:
-            if isinstance(item, Future):
-                item.cancel()
+        for future, _ in waiting:
+            future.cancel()
 
 
-def _result(item: Future[_Part] | _Part) -> _Part:
-    return item.result() if isinstance(item, Future) else item
+def _run(job: _Job, work: Callable[[Iterator[Piece]], _Result]) -> _Result:
+    part = job.decode()
+    return work(iter([Piece(job.offset, part, None)]) if isinstance(part, int) else _pieces(part, job.offset))
 
 
-def _pieces(data: bytes, offset: int, zeros: bytes) -> Iterator[Piece]:
+def _pieces(data: bytes, offset: int) -> Iterator[Piece]:
     """Split output into runs of zeros and runs of data, in steps of the grain."""
     view = memoryview(data)
     start, run_is_zero = 0, False
     for at in range(0, len(view), _GRAIN):
-        zero = is_zero(view[at : at + _GRAIN], zeros)
+        zero = is_zero(view[at : at + _GRAIN], _ZEROS)
         if at > start and zero != run_is_zero:
             yield Piece(offset + start, at - start, None if run_is_zero else view[start:at])
             start = at
@@ -301,9 +355,9 @@ def _pieces(data: bytes, offset: int, zeros: bytes) -> Iterator[Piece]:
         yield Piece(offset + start, len(view) - start, None if run_is_zero else view[start:])
 
 
-def _chain(first: bytearray, rest: Iterator[memoryview]) -> Iterator[bytearray | memoryview]:
-    yield first
-    yield from rest
+def _only_zeros(data: bytes) -> bool:
+    view = memoryview(data)
+    return all(is_zero(view[at : at + _GRAIN], _ZEROS) for at in range(0, len(view), _GRAIN))
 
 
 def _damaged(error: zstandard.ZstdError) -> FormatError:

@@ -313,8 +313,9 @@ def _chunks(file: int, size: int) -> Iterator[tuple[int, bytes]]:
                 offset = os.lseek(file, offset, os.SEEK_DATA) // BLOCK * BLOCK
             except OSError:
                 return  # ENXIO: only a hole is left
-        chunk = os.pread(file, _CHUNK, offset)
-        if len(chunk) == _CHUNK:
+        # No more than there is: small files are many, and a large buffer for each takes time.
+        chunk = os.pread(file, min(_CHUNK, size - offset), offset)
+        if offset + len(chunk) < size:
             os.posix_fadvise(file, offset + _CHUNK, _CHUNK, os.POSIX_FADV_WILLNEED)
         if not chunk:
             return

@@ -67,19 +67,50 @@ def test_only_what_differs_is_written(tmp_path: Path) -> None:
     assert target.read_bytes() == NOISE
 
 
-def test_behind_much_that_differs_a_look_decides(tmp_path: Path) -> None:
-    """What is not read is written, and what is the same again is found again."""
+def test_a_step_that_differs_where_it_is_looked_at_is_written_unread(tmp_path: Path) -> None:
+    """A step of 1 MiB, that is; where a look finds what should be there, all of it is read."""
     data = NOISE * 3
     cosi, target = write_cosi(tmp_path / "a.cosi", data), tmp_path / "target"
     old = bytearray(b"\xff" * len(data))
-    old[5 * MIB + KIB : 6 * MIB] = data[5 * MIB + KIB : 6 * MIB]  # the look at its beginning says that it differs
-    old[6 * MIB : 6 * MIB + 100 * KIB] = data[6 * MIB : 6 * MIB + 100 * KIB]  # the look says that it may be the same
-    old[7 * MIB :] = data[7 * MIB :]
+    kept = [
+        slice(MIB + 64 * KIB, MIB + 512 * KIB),  # between the looks, and so not found
+        slice(2 * MIB, 2 * MIB + 100 * KIB),
+        slice(3 * MIB + 512 * KIB, 3 * MIB + 600 * KIB),
+        slice(5 * MIB - 70 * KIB, 5 * MIB),
+        slice(7 * MIB, len(data)),
+    ]
+    for place in kept:
+        old[place] = data[place]
     target.write_bytes(old)
     done = deploy(cosi, target)
     assert target.read_bytes() == data
-    assert done == Written(7 * MIB - 64 * KIB, 2 * MIB + 64 * KIB)
+    assert done == Written(7 * MIB - 3 * 64 * KIB, 2 * MIB + 3 * 64 * KIB)
     assert deploy(cosi, target) == Written(0, len(data))
+
+
+def test_contents_in_a_file_with_small_holes_are_found(tmp_path: Path) -> None:
+    """Zeros of a few blocks are no zeros for us, but may be holes of the target."""
+    data = bytearray(NOISE)
+    data[100 * KIB : 108 * KIB] = bytes(8 * KIB)
+    data[MIB : MIB + 4 * KIB] = bytes(4 * KIB)
+    cosi, target = write_cosi(tmp_path / "a.cosi", bytes(data)), tmp_path / "target"
+    with target.open("wb") as file:
+        for start, end in ((0, 100 * KIB), (108 * KIB, MIB), (MIB + 4 * KIB, len(data))):
+            os.pwrite(file.fileno(), data[start:end], start)
+    assert deploy(cosi, target) == Written(0, len(data))
+
+
+def test_whoever_listens_may_end_it(tmp_path: Path) -> None:
+    cosi, target = write_cosi(tmp_path / "a.cosi", NOISE * 10), tmp_path / "target"
+    target.write_bytes(bytes(10 * len(NOISE)))
+    before = threading.active_count()
+
+    def enough(_done: int) -> None:
+        raise KeyboardInterrupt
+
+    with open_cosi(cosi) as file, pytest.raises(KeyboardInterrupt):
+        write_image(file, file.metadata.images[0].image, target, advance=enough)
+    assert threading.active_count() == before
 
 
 def test_long_frames_do_not_pile_up(tmp_path: Path) -> None:

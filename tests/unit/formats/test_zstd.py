@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from twinroot.errors import FormatError
 from twinroot.formats.source import BytesRegion, FileRegion, Source
 from twinroot.formats.zstd_frames import FrameCompressor, frame_window_log
-from twinroot.formats.zstd_reader import Piece, decompress
+from twinroot.formats.zstd_reader import Piece, decompress, process
 from twinroot.units import GIB, KIB, MIB
 
 SKIPPABLE = b"\x50\x2a\x4d\x18\x10\0\0\0" + b"i" * 16
@@ -190,6 +190,42 @@ def test_garbage_raises_only_format_errors(garbage: bytes, magic: bool) -> None:
 
 def worker_count() -> int:
     return sum(thread.name.startswith(("zstd", "unzstd")) for thread in threading.enumerate())
+
+
+def test_work_is_done_in_several_threads_and_comes_back_in_order() -> None:
+    data = os.urandom(40 * CHUNK)
+    stream = compressed(BytesRegion(data))
+    together = threading.Barrier(2)
+
+    def work(pieces: Iterator[Piece]) -> tuple[int, bytes]:
+        found = list(pieces)
+        together.wait(timeout=60)
+        return found[0].offset, b"".join(piece.data or b"" for piece in found)
+
+    results = list(process([stream], work, length=len(data), threads=2))
+    assert [offset for offset, _ in results] == list(range(0, len(data), CHUNK))
+    assert b"".join(contents for _, contents in results) == data
+
+
+def test_a_frame_without_its_length_is_worked_on_in_parts() -> None:
+    data = os.urandom(3 * MIB)
+    sizes = list(process([streamed(data)], lambda pieces: sum(piece.length for piece in pieces), length=len(data)))
+    assert sum(sizes) == len(data)
+    assert max(sizes) < 2 * MIB
+
+
+def test_work_that_fails_ends_the_threads() -> None:
+    data = os.urandom(40 * CHUNK)
+
+    def work(pieces: Iterator[Piece]) -> int:
+        if next(pieces).offset == 5 * CHUNK:
+            raise OSError("no room")
+        return 0
+
+    results = process([compressed(BytesRegion(data))], work, length=len(data), threads=2)
+    with pytest.raises(OSError, match="no room"):
+        list(results)
+    assert worker_count() == 0
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError, GeneratorExit])

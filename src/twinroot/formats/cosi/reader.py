@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from twinroot.errors import FormatError
 from twinroot.formats.cosi import metadata as documents
 from twinroot.formats.cosi import tar
 from twinroot.formats.cosi.model import Finding, ImageFile, Metadata
 from twinroot.formats.cosi.writer import METADATA
-from twinroot.formats.zstd_reader import DEFAULT_WINDOW_LOG, Piece, decompress
+from twinroot.formats.zstd_reader import DEFAULT_WINDOW_LOG, Piece, process
 from twinroot.units import MIB
 
 # A document of ten thousand packages is about 1 MiB long.
@@ -27,6 +28,7 @@ MAX_METADATA = 16 * MIB
 _STEP = MIB
 # Beyond any file; damaged headers may point there, and the system call takes no such offset.
 _FARTHEST = 2**62
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -75,11 +77,21 @@ class CosiFile:
         Raises FormatError if the contents are damaged or of the wrong length, at the latest at the end. The check of
         the hash comes last, so use what was read only after the iteration ended without an error.
         """
+        for pieces in self.process(image, list, threads=threads):
+            yield from pieces
+
+    def process(
+        self, image: ImageFile, work: Callable[[Iterator[Piece]], _Result], *, threads: int | None = None
+    ) -> Generator[_Result, None, None]:
+        """What `work` makes of the contents of an image, part by part, in several threads; see `zstd_reader.process`.
+
+        Raises what `decompress` raises, and what `work` does. The check of the hash comes last here, too.
+        """
         limit = self.metadata.max_window_log
         window_log = DEFAULT_WINDOW_LOG if limit is None else limit
         try:
-            yield from decompress(
-                self.open_image(image), length=image.uncompressed_size, max_window_log=window_log, threads=threads
+            yield from process(
+                self.open_image(image), work, length=image.uncompressed_size, max_window_log=window_log, threads=threads
             )
         except FormatError as error:
             if error.where:

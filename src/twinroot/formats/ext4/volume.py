@@ -17,7 +17,7 @@ from twinroot.formats.ext4 import BLOCK, INODE_SIZE, KNOWN
 from twinroot.formats.ext4.checksum import INITIAL, crc32c, crc32c_columns
 from twinroot.formats.ext4.directory import TAIL, TAIL_AT
 from twinroot.formats.ext4.inode import CHECKSUM_HIGH, CHECKSUM_LOW, LINKS_AT
-from twinroot.formats.write_behind import WriteBehind
+from twinroot.formats.write_behind import Data, WriteBehind
 
 _SUPERBLOCK_AT = 1024
 _DESCRIPTOR = struct.Struct("<IIIHHHHIHHHHIIIHHHHIHHI")
@@ -26,6 +26,7 @@ _CHECKSUM_SEED = 0x2000  # s_feature_incompat
 # Directory blocks whose checksums are computed together, and bytes that are written together.
 _BATCH = 1024
 _BUFFER = 4 << 20
+_ZEROS = memoryview(bytes(BLOCK))
 
 
 class FullError(Exception):
@@ -70,7 +71,7 @@ class Volume:
         self._remade: set[int] = set()
         self._pending: list[tuple[int, int, bytearray]] = []
         # What is to be written: places in bytes and data; where the last of it ends; bytes in all.
-        self._pieces: list[tuple[int, bytearray]] = []
+        self._pieces: list[tuple[int, list[Data]]] = []
         self._end = self._collected = 0
 
     def begin(self, forget: tuple[int, ...]) -> None:
@@ -123,15 +124,18 @@ class Volume:
         self._next_inode += 1
         return number
 
-    def write(self, block: int, data: bytes | bytearray | memoryview) -> None:
-        """Write data from a block on. It is collected first, what follows what came before as one piece with it."""
+    def write(self, block: int, data: Data) -> None:
+        """Write data, which is not to change any more, from a block on.
+
+        It is collected first, what follows what came before as one piece with it.
+        """
         if not self._pieces or block * BLOCK != self._end:
-            self._pieces.append((block * BLOCK, bytearray()))
-        piece = self._pieces[-1][1]
-        piece += data
+            self._pieces.append((block * BLOCK, []))
+        parts = self._pieces[-1][1]
+        parts.append(data)
         padding = -len(data) % BLOCK
         if padding:
-            piece += bytes(padding)
+            parts.append(_ZEROS[:padding])
         self._end = block * BLOCK + len(data) + padding
         self._collected += len(data) + padding
         if self._collected > _BUFFER:
