@@ -64,10 +64,11 @@ class Builder:
     """Builds images of the example's configuration; the second one costs little, as steps are kept."""
 
     place: Path
+    esp_size: str = "8M"
 
     def image(self, version: str, more: str = "") -> Image:
         """An image with this version. `more` is YAML to go below `os`, indented by two spaces, or other sections."""
-        text = AB_CONFIG.read_text().rstrip("\n") + "\n"
+        text = AB_CONFIG.read_text().rstrip("\n").replace("size: 8M", f"size: {self.esp_size}") + "\n"
         text += f"  additionalFiles:\n    - {{destination: {VERSION_FILE}, content: '{version}'}}\n"
         # An empty unit does nothing. This one unpacks the initrd at every shutdown, which takes minutes when emulated.
         text += f"    - {{destination: /etc/systemd/system/mdadm-shutdown.service, content: ''}}\n{more}"
