@@ -20,6 +20,7 @@ from tests.vm.servicing import (
     UPDATE_TIMEOUT,
     Builder,
     Image,
+    Serviced,
     about,
     await_start,
     begin_and_await,
@@ -40,9 +41,9 @@ from twinroot.vm.machine import Machine
 
 pytestmark = [pytest.mark.vm, pytest.mark.images, pytest.mark.packages, pytest.mark.timeout(5400)]
 
-_KERNELS = "ls /boot/efi/EFI/Linux /boot/efi/loader/entries 2>/dev/null"
+_KERNELS = "ls /boot/efi/EFI/Linux /boot/efi/loader/entries 2> /dev/null"
 _ESP = "find /boot/efi -type f | sort | xargs sha256sum; efibootmgr | grep -v BootCurrent"
-_VARIABLE = "tr -cd '[:print:]' < /sys/firmware/efi/efivars/{}-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
+_VARIABLE = "cat /sys/firmware/efi/efivars/{}-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f 2> /dev/null | tr -cd '[:print:]'"
 
 
 @dataclass(frozen=True)
@@ -77,13 +78,11 @@ def kernel_images(tmp_path_factory: pytest.TempPathFactory) -> KernelImages:
 
 
 @contextmanager
-def provisioned(image: Image, place: Path) -> Iterator[Machine]:
-    """A machine with an image, provisioned, on; switched off in the end."""
+def provisioned(image: Image, place: Path) -> Iterator[Serviced]:
+    """A machine with an image, provisioned, and off."""
     machine = first_start(image, place)
     try:
-        with machine.switched_on() as running:
-            yield running
-            switch_off(running)
+        yield machine
     finally:
         machine.discard()
 
@@ -93,9 +92,9 @@ def told(console: Console, variable: str) -> str:
     return console.run(_VARIABLE.format(variable)).output.strip()
 
 
-def kernels(console: Console) -> list[str]:
+def kernels(console: Console) -> set[str]:
     """The kernels of the ESP, and the entries of trials."""
-    return [name for name in console.run(_KERNELS).output.split() if name.endswith((".efi", ".conf", ".staged"))]
+    return {name for name in console.run(_KERNELS).output.split() if name.endswith((".efi", ".conf", ".staged"))}
 
 
 def update(running: Machine, server: RangeServer, image: Image) -> None:
@@ -119,51 +118,77 @@ def comes_back(running: Machine, command: str) -> None:
 
 
 def test_there_and_back_and_failing(kernel_images: KernelImages, tmp_path: Path) -> None:
-    first, second, broken = kernel_images.first, kernel_images.second, kernel_images.broken
-    with provisioned(first, tmp_path) as running, serving(first) as of_first:
-        console = running.console
-        came_with = told(console, "LoaderEntrySelected")
-        with serving(second) as of_second:
-            update(running, of_second, second)
-        found = settled(console)
-        assert about(found) == ("provisioned", "volume-b")
-        assert "lastError" not in found
-        assert version(console) == "2"
-        assert console.check("systemctl is-system-running").strip() == "running"
-        assert "trident.trial panic=10" in console.check("cat /proc/cmdline")
-        console.check("systemctl is-active trident-trial.timer && test -e /run/trident/trial-over")
-        # The commit made it the default, in the firmware and without it, and took the trial away.
-        assert told(console, "LoaderEntryDefault") == "vmlinuz-100-azlb0.efi"
-        assert told(console, "LoaderEntryOneShot") == ""
-        assert kernels(console) == [came_with, "vmlinuz-100-azlb0.efi"]
-        assert "default vmlinuz-100-azlb0.efi" in console.check("cat /boot/efi/loader/loader.conf")
+    with provisioned(kernel_images.first, tmp_path) as machine:
+        with machine.switched_on() as running:
+            updates_to_the_other_half(running, kernel_images.second)
+            comes_back_from_what_fails(running, kernel_images.broken, kernel_images.first)
+            updates_and_goes_back(running, kernel_images.first)
+            switch_off(running)
+        # The firmware loses its variables. Of both kernels, the newest is not the one that was committed last.
+        machine.variables.unlink()
+        with machine.switched_on() as running:
+            assert told(running.console, "LoaderEntrySelected") == "vmlinuz-100-azlb0.efi"
+            assert about(settled(running.console)) == ("provisioned", "volume-b")
+            assert "trident.trial" not in running.console.check("cat /proc/cmdline")
+            switch_off(running)
 
-        with serving(broken) as of_broken:
-            write_file(console, HOST_CONFIGURATION, host_configuration(of_broken, broken))
-            comes_back(running, "trident update")
-        assert told(console, "LoaderEntrySelected") == "vmlinuz-100-azlb0.efi"
-        assert "trident.trial" not in console.check("cat /proc/cmdline")
 
-        write_file(console, HOST_CONFIGURATION, host_configuration(of_first, first))
+def updates_to_the_other_half(running: Machine, second: Image) -> None:
+    console = running.console
+    came_with = told(console, "LoaderEntrySelected")
+    with serving(second) as server:
+        update(running, server, second)
+    found = settled(console)
+    assert about(found) == ("provisioned", "volume-b")
+    assert "lastError" not in found
+    assert version(console) == "2"
+    assert console.check("systemctl is-system-running").strip() == "running"
+    assert "trident.trial panic=10" in console.check("cat /proc/cmdline")
+    console.check("systemctl is-active trident-trial.timer && test -e /run/trident/trial-over")
+    # The commit made it the default, in the firmware and without it, and took the trial away.
+    assert told(console, "LoaderEntryDefault") == "vmlinuz-100-azlb0.efi"
+    assert told(console, "LoaderEntryOneShot") == ""
+    assert kernels(console) == {came_with, "vmlinuz-100-azlb0.efi"}
+    assert "default vmlinuz-100-azlb0.efi" in console.check("cat /boot/efi/loader/loader.conf")
+
+
+def comes_back_from_what_fails(running: Machine, broken: Image, whole: Image) -> None:
+    console = running.console
+    with serving(broken) as server:
+        write_file(console, HOST_CONFIGURATION, host_configuration(server, broken))
+        comes_back(running, "trident update")
+    assert told(console, "LoaderEntrySelected") == "vmlinuz-100-azlb0.efi"
+    assert "trident.trial" not in console.check("cat /proc/cmdline")
+
+    with serving(whole) as server:
+        write_file(console, HOST_CONFIGURATION, host_configuration(server, whole))
         console.check("trident update --allowed-operations stage -v info", timeout=UPDATE_TIMEOUT)
         staged = "/boot/efi/EFI/Linux/vmlinuz-0.efi.staged"
         console.check(f"truncate -s $(($(stat -c %s {staged}) / 2)) {staged} && sync {staged}")
         comes_back(running, "trident update --allowed-operations finalize")
 
-        update(running, of_first, first)
-        assert about(settled(console)) == ("provisioned", "volume-a")
-        assert version(console) == "1"
-        assert kernels(console) == ["vmlinuz-100-azlb0.efi", "vmlinuz-101-azla0.efi"]
 
-        assert console.check("trident rollback --check -v off").strip() == "ab"
-        begin_and_await(running, "trident rollback")
-        assert about(settled(console)) == ("provisioned", "volume-b")
-        assert version(console) == "2"
-        assert told(console, "LoaderEntryDefault") == "vmlinuz-100-azlb0.efi"
+def updates_and_goes_back(running: Machine, first: Image) -> None:
+    console = running.console
+    with serving(first) as server:
+        update(running, server, first)
+    assert about(settled(console)) == ("provisioned", "volume-a")
+    assert version(console) == "1"
+    assert kernels(console) == {"vmlinuz-100-azlb0.efi", "vmlinuz-101-azla0.efi"}
+
+    assert console.check("trident rollback --check -v off").strip() == "ab"
+    begin_and_await(running, "trident rollback")
+    assert about(settled(console)) == ("provisioned", "volume-b")
+    assert version(console) == "2"
+    assert told(console, "LoaderEntryDefault") == "vmlinuz-100-azlb0.efi"
 
 
 def test_from_grub_and_back(kernel_images: KernelImages, tmp_path: Path) -> None:
-    with provisioned(kernel_images.grub, tmp_path) as running, serving(kernel_images.second) as server:
+    with (
+        provisioned(kernel_images.grub, tmp_path) as machine,
+        machine.switched_on() as running,
+        serving(kernel_images.second) as server,
+    ):
         console = running.console
         # Room for the boot files of grub, and for no kernel.
         console.check("fallocate -l $(($(df --output=avail -B1 /boot/efi | tail -n 1) - 20000000)) /boot/efi/full")
@@ -183,3 +208,4 @@ def test_from_grub_and_back(kernel_images: KernelImages, tmp_path: Path) -> None
         assert about(settled(console)) == ("provisioned", "volume-a")
         assert version(console) == "1"
         assert told(console, "LoaderEntrySelected") == ""
+        switch_off(running)

@@ -57,6 +57,8 @@ def test_names_of_kernels() -> None:
         (["vmlinuz-6.6.efi", "vmlinuz-100-azla0.efi"], B, A, 0, ["vmlinuz-6.6.efi"]),
         (["vmlinuz-6.6.efi", "vmlinuz-100-azla1.efi"], B, A, 1, []),
         (["vmlinuz-101-azlb0.efi.extra.d"], B, A, 0, ["vmlinuz-101-azlb0.efi"]),
+        # What a staging left that was cut off.
+        ([f"{STAGED}.new", f"{STAGED}.extra.d"], B, A, 0, [STAGED, f"{STAGED}.new"]),
     ],
 )
 def test_kernels_that_make_room(

@@ -21,24 +21,25 @@ log = logging.getLogger(__name__)
 
 _CLUSTER = 32 * KIB  # bytes; FAT of the largest disks has clusters of that size
 _STAT_BLOCK = 512  # bytes; stat(2) counts in these whatever the file system has
-_NEW_SLOT = "EFI/AZL.new"
+NEW_SLOT = "EFI/AZL.new"
+"""What becomes the directory of a slot when it is complete."""
 
 
 def place_slot(esp: Path, image: Path, label: str, files: Sequence[Copied]) -> None:
     """Make the directory of a slot anew; it is there with all its files, or not at all."""
     target = f"EFI/{label}"
     fat_files.make_directories(esp, "EFI")
-    for stale in (target, _NEW_SLOT):
+    for stale in (target, NEW_SLOT):
         fat_files.remove(esp, stale)
-    directory = fat_files.make_directories(esp, _NEW_SLOT)
+    directory = fat_files.make_directories(esp, NEW_SLOT)
     try:
         for file in files:
             fat_files.copy_beside(image, file.source, directory, file.name)
             fat_files.rename_new(directory, file.name)
     except BaseException:
-        fat_files.remove(esp, _NEW_SLOT)
+        fat_files.remove(esp, NEW_SLOT)
         raise
-    fat_files.move(esp, _NEW_SLOT, target)
+    fat_files.move(esp, NEW_SLOT, target)
 
 
 def keep_fallback(esp: Path, label: str, *, uki: bool) -> bool:

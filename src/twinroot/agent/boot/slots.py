@@ -94,7 +94,7 @@ def check(side: BootSide, image: ImageBoot, target: AbVolume, active: AbVolume |
 
     NoSpaceError, ServicingError or FormatError if not.
     """
-    gone = [f"EFI/{side.label(target)}", _spare_grub(side)]
+    gone = [f"EFI/{side.label(target)}", esp.NEW_SLOT, _spare_grub(side)]
     for name in side.stale_kernels(target, active):
         gone += [f"{ukis.DIRECTORY}/{name}", f"{ukis.DIRECTORY}/{name}{ukis.ADDONS}"]
     needed, room = image.needed(side.architecture), esp.room(side.esp) + esp.taken_by(side.esp, gone)
@@ -165,7 +165,7 @@ def stand_down(side: BootSide, target: AbVolume) -> None:
     """After an `arm` that failed: the slot does not start next time. What cannot be changed is logged."""
     try:
         side.variables.carry_out(boot_entries.disarm(read_boot_variables(side.variables), side.label(target)))
-        named = ukis.newest(kernels.names(side.esp), target, side.install_index)
+        named = ukis.kernel_of_slot(kernels.names(side.esp), target, side.install_index)
         side.variables.carry_out(ukis.release(side.variables.read(ukis.ONE_SHOT), [named] if named else []))
     except TwinrootError as error:
         log.error("The other system may start next time, though it should not: %s", error)

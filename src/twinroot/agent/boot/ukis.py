@@ -28,6 +28,8 @@ DIRECTORY = "EFI/Linux"
 ENTRIES = "loader/entries"
 STAGED = "vmlinuz-0.efi.staged"
 """No name that systemd-boot shows: what is staged starts only once it has been renamed."""
+_UNFINISHED = f"{STAGED}.new"
+"""What a staging leaves that was cut off (`fat_files.NEW`)."""
 ADDONS = ".extra.d"
 """Ending of the directory with additions to a kernel, behind the name of the kernel (systemd-stub(7))."""
 
@@ -72,7 +74,7 @@ def only_uki(names: Collection[str]) -> str:
 def outdated(
     names: Collection[str], target: AbVolume, active: AbVolume | None, install_index: int, running: str | None = None
 ) -> tuple[str, ...]:
-    """Kernels that make room before another is staged: the slot's own, and what is staged.
+    """Kernels that make room before another is staged: the slot's own, and what is staged, whole or not.
 
     Those that came with a machine which the agent did not install go too, once the slot that runs has one of the agent:
     small ESPs hold no more. `running` is the kernel that runs, which stays; ServicingError if it is of the slot.
@@ -86,7 +88,7 @@ def outdated(
         raise ServicingError("enumerate-ukis", message, hint="restart the machine, and look at: trident get status")
     if install_index == 0 and any(uki.volume == active for uki in ours):
         gone |= {name for name in _kernels(names) if uki_of(name) is None and name.lower() != (running or "").lower()}
-    return tuple(sorted(gone | ({STAGED} & set(names))))
+    return tuple(sorted(gone | ({STAGED, _UNFINISHED} & kernels)))
 
 
 def final_name(names: Collection[str], volume: AbVolume, install_index: int) -> str:

@@ -20,6 +20,7 @@ from twinroot.agent.errors import ServicingError
 from twinroot.agent.scripts import environment_of, failure, run_on_host
 from twinroot.agent.servicing import boot, machine
 from twinroot.agent.servicing.configure import configure
+from twinroot.agent.servicing.initrd_needs import without_effect
 from twinroot.agent.servicing.job import Job, Materials
 from twinroot.agent.storage.deploy import deploy
 from twinroot.agent.storage.deploy_plan import Deployment, plan_deployment, plan_mounts
@@ -44,6 +45,8 @@ def check_image(job: Job) -> None:
         raise ServicingError("mismatched-architecture", message)
     if not job.installs:
         _check_distribution(job)
+    for setting in without_effect(job.config) if job.uki else ():
+        log.warning("The image starts by a unified kernel, which %s cannot change", setting)
     relaxed = is_set(job.config.internal_params, "relaxedCosiValidation")
     for problem in image_problems(job.devices, job.image, job.kind, {} if job.installs else _active_uuids(job)):
         if not (relaxed or _is_allowed(problem, job.config.internal_params)):
