@@ -9,10 +9,8 @@ import pytest
 from tests.isolated import isolated
 
 from twinroot.agent.boot import fat_files
-from twinroot.agent.boot.esp import name_kernel, place_slot, set_fallback, stage_kernel, stale_kernels
+from twinroot.agent.boot.esp import place_slot, set_fallback, taken_by
 from twinroot.agent.boot.esp_plan import boot_files
-from twinroot.agent.boot.ukis import STAGED
-from twinroot.agent.errors import ServicingError
 from twinroot.errors import HostError, InputError
 
 FILES = {
@@ -116,44 +114,11 @@ print(json.dumps([said, fallback]))
     assert found == ["the ESP is full", {"bootx64.efi": "BOOT"}]
 
 
-KERNEL = {"EFI/Linux/vmlinuz-6.6.efi": "kernel", "EFI/Linux/vmlinuz-6.6.efi.extra.d/verity.addon.efi": "addon"}
-
-
-def test_a_kernel_is_staged_and_named(esp: Path, image: Path) -> None:
-    fill(image, {**KERNEL, "EFI/Linux/vmlinuz-6.6.efi.extra.d/readme": "no addon"})
-    fill(esp, {"EFI/Linux/vmlinuz-100-azla0.efi": "a", "EFI/Linux/vmlinuz-101-azlb0.efi": "b"})
-    fill(esp, {"EFI/Linux/first.efi": "c", "EFI/Linux/vmlinuz-101-azlb0.efi.extra.d/x.addon.efi": "old"})
-    stale = stale_kernels(esp, "volume-b", "volume-a", 0)
-    assert stale == ("first.efi", "vmlinuz-101-azlb0.efi")
-    stage_kernel(esp, image, stale)
-    assert content(esp / "EFI/Linux") == {
-        "vmlinuz-100-azla0.efi": "a",
-        STAGED: "kernel",
-        f"{STAGED}.extra.d/verity.addon.efi": "addon",
-    }
-    assert (esp / "loader/entries.srel").read_text() == "type1\n"
-    for _ in range(2):  # a finalize that a power cut ended is repeated
-        assert name_kernel(esp, "volume-b", 0) == "vmlinuz-101-azlb0.efi"
-    assert content(esp / "EFI/Linux") == {
-        "vmlinuz-100-azla0.efi": "a",
-        "vmlinuz-101-azlb0.efi": "kernel",
-        "vmlinuz-101-azlb0.efi.extra.d/verity.addon.efi": "addon",
-    }
-
-
-def test_a_cut_between_addons_and_kernel_is_mended(esp: Path, image: Path) -> None:
-    stage_kernel(esp, fill(image, KERNEL), ())
-    directory = esp / "EFI/Linux"
-    (directory / f"{STAGED}.extra.d").rename(directory / "vmlinuz-100-azla0.efi.extra.d")
-    assert name_kernel(esp, "volume-a", 0) == "vmlinuz-100-azla0.efi"
-    assert content(directory)["vmlinuz-100-azla0.efi.extra.d/verity.addon.efi"] == "addon"
-
-
-def test_nothing_staged_is_an_error(esp: Path, image: Path) -> None:
-    with pytest.raises(ServicingError, match="no kernel is staged"):
-        name_kernel(esp, "volume-b", 0)
-    with pytest.raises(ServicingError, match="0 unified kernel images"):
-        stage_kernel(esp, image, ())
+def test_the_room_that_files_take(esp: Path) -> None:
+    (esp / "EFI/AZLB").mkdir()
+    (esp / "EFI/AZLB/grubx64.efi").write_bytes(b"x" * 10_000)
+    assert taken_by(esp, ["EFI/azlb"]) == taken_by(esp, ["EFI/AZLB/grubx64.efi"]) >= 10_000
+    assert taken_by(esp, ["EFI/AZL"]) == taken_by(esp, []) == 0
 
 
 def test_an_esp_that_cannot_be_written(image: Path) -> None:

@@ -20,7 +20,7 @@ from twinroot.agent.errors import ServicingError
 from twinroot.agent.host_status import HostStatus
 from twinroot.agent.servicing.agent import Agent, Outcome, Result, service
 from twinroot.agent.servicing.commit import commit, expected_volume
-from twinroot.agent.servicing.initrd_needs import needs_new_initrd
+from twinroot.agent.servicing.initrd_needs import needs_new_initrd, without_effect
 from twinroot.agent.servicing.ledger import Ledger
 from twinroot.agent.servicing.machine import boot_partition, os_release, root_device
 from twinroot.agent.servicing.roll_back import roll_back
@@ -222,6 +222,13 @@ def test_which_half_should_have_started(state: State, active: str | None, expect
 )
 def test_when_an_initrd_is_made_anew(more: str, needed: bool) -> None:
     assert needs_new_initrd(config(more=more)) is needed
+    assert bool(without_effect(config(more=more))) is (needed and "scripts" not in more)
+
+
+def test_the_command_line_of_a_unified_kernel_stays() -> None:
+    assert without_effect(config(more="os: {kernelCommandLine: {extraCommandLine: [quiet]}}\n")) == (
+        "os.kernelCommandLine",
+    )
 
 
 def test_facts_of_this_machine(tmp_path: Path) -> None:

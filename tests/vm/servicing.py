@@ -65,6 +65,7 @@ class Builder:
     """Builds images of the example's configuration; the second one costs little, as steps are kept."""
 
     place: Path
+    esp_size: str = "8M"
     base: ClassVar[Path] = BASE_RPM
 
     def image(self, version: str, more: str = "") -> Image:
@@ -84,7 +85,7 @@ class Builder:
 
     def _system(self) -> str:
         """The configuration, which ends in `os`."""
-        return AB_CONFIG.read_text().rstrip("\n") + "\n"
+        return AB_CONFIG.read_text().rstrip("\n").replace("size: 8M", f"size: {self.esp_size}") + "\n"
 
     def _sources(self) -> tuple[object, ...]:
         """Where packages come from that are not those of the base."""

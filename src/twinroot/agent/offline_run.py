@@ -12,6 +12,8 @@ from uuid import UUID
 
 from twinroot.agent.boot import esp
 from twinroot.agent.boot.boot_entries import label_of
+from twinroot.agent.boot.efi_variables import EfiVariables
+from twinroot.agent.boot.ukis import SELECTED
 from twinroot.agent.datastore import Datastore
 from twinroot.agent.errors import ServicingError
 from twinroot.agent.host_status import HostStatus, read_status
@@ -35,7 +37,9 @@ def initialize(datastore: Path, history: Path, disk: Path, lazy: Mapping[str, UU
     found = parse_history(_read(history, "history-file-not-found"))
     status = status_of(found, _root_table(disk), str(disk), lazy, str(datastore))
     mounted = esp_mount_point(status.spec)
-    if mounted and esp.keep_fallback(Path(mounted), label_of("volume-a", status.install_index)):
+    label = label_of("volume-a", status.install_index)
+    uki = EfiVariables().read(SELECTED) is not None
+    if mounted and esp.keep_fallback(Path(mounted), label, uki=uki):
         log.info("%s now has the boot files of volume A, a copy of EFI/BOOT", mounted)
     _write(datastore, status)
 

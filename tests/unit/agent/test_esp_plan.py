@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from twinroot.agent.boot.efi_variables import Delete, Set
 from twinroot.agent.boot.esp_plan import (
     Copied,
     FallbackMode,
@@ -16,24 +15,8 @@ from twinroot.agent.boot.esp_plan import (
     free_install_index,
     kept_files,
 )
-from twinroot.agent.boot.ukis import (
-    DEFAULT,
-    ONE_SHOT,
-    STAGED,
-    choose,
-    final_name,
-    newest,
-    only_uki,
-    outdated,
-    pin,
-    previous,
-    promote,
-    release,
-    uki_of,
-)
 from twinroot.agent.errors import ServicingError
 from twinroot.agent.host_status import AbVolume
-from twinroot.formats.efi_boot import write_text
 
 GRUB = ["EFI/BOOT/BOOTX64.EFI", "EFI/BOOT/grubx64.efi", "EFI/BOOT/grubx64-noprefix.efi", "EFI/BOOT/grub.cfg"]
 A: AbVolume = "volume-a"
@@ -117,65 +100,6 @@ def test_install_indexes() -> None:
         free_install_index(["AZLA", *(f"AZL{number}B" for number in range(2, 1001))])
 
 
-def test_names_of_kernels() -> None:
-    found = uki_of("vmlinuz-101-azlb2.efi")
-    assert found
-    assert (found.number, found.volume, found.install_index) == (101, B, 2)
-    for name in (STAGED, "vmlinuz-6.6.efi", "vmlinuz-1-azlc0.efi", "vmlinuz-101-azlb2.efi.extra.d"):
-        assert uki_of(name) is None
-    assert only_uki(["a.EFI", "b.conf", "a.EFI.extra.d"]) == "a.EFI"
-    for names in ([], ["a.efi", "b.efi"]):
-        with pytest.raises(ServicingError, match=f"{len(names)} unified kernel images"):
-            only_uki(names)
-
-
-@pytest.mark.parametrize(
-    ("names", "target", "active", "index", "expected"),
-    [
-        ([], A, None, 0, []),
-        (["vmlinuz-100-azla0.efi", "vmlinuz-101-azlb0.efi"], B, A, 0, ["vmlinuz-101-azlb0.efi"]),
-        (["vmlinuz-100-azla0.efi", "vmlinuz-101-azla1.efi"], A, B, 0, ["vmlinuz-100-azla0.efi"]),
-        (["vmlinuz-6.6.efi", STAGED], B, A, 0, [STAGED]),
-        (["vmlinuz-6.6.efi", "vmlinuz-100-azla0.efi"], B, A, 0, ["vmlinuz-6.6.efi"]),
-        (["vmlinuz-6.6.efi", "vmlinuz-100-azla1.efi"], B, A, 1, []),
-        (["vmlinuz-101-azlb0.efi.extra.d"], B, A, 0, ["vmlinuz-101-azlb0.efi"]),
-    ],
-)
-def test_kernels_that_make_room(
-    names: list[str], target: AbVolume, active: AbVolume | None, index: int, expected: list[str]
-) -> None:
-    assert list(outdated(names, target, active, index)) == expected
-
-
-def test_the_next_name() -> None:
-    assert final_name([], A, 0) == "vmlinuz-100-azla0.efi"
-    assert final_name(["vmlinuz-140-azla3.efi", "vmlinuz-900.efi"], B, 1) == "vmlinuz-141-azlb1.efi"
-    assert newest(["vmlinuz-140-azla0.efi", "vmlinuz-99-azlb0.efi", "vmlinuz-101-azlb0.efi"], B, 0) == (
-        "vmlinuz-101-azlb0.efi"
-    )
-    assert newest([], B, 0) is None
-
-
-def test_the_kernel_to_go_back_to() -> None:
-    assert previous(["vmlinuz-9.efi", "vmlinuz-101-azlb0.efi", "vmlinuz-100-azla0.efi"]) == "vmlinuz-100-azla0.efi"
-    assert previous(["vmlinuz-6.9.efi", "vmlinuz-6.10.efi", "vmlinuz-100-azla0.efi"]) == "vmlinuz-6.10.efi"
-    with pytest.raises(ServicingError, match="no unified kernel image to go back to"):
-        previous(["vmlinuz-100-azla0.efi"])
-
-
-def test_what_systemd_boot_is_told() -> None:
-    name = write_text("vmlinuz-100-azla0.efi")
-    assert choose("vmlinuz-100-azla0.efi", lasting=True) == (Set(DEFAULT, name),)
-    assert choose("vmlinuz-100-azla0.efi", lasting=False) == (Set(ONE_SHOT, name),)
-    assert pin(name, None) == ()
-    assert pin(None, name) == promote(name) == (Set(DEFAULT, name),)
-    assert release(name, ["vmlinuz-100-azla0.efi"]) == (Delete(ONE_SHOT),)
-    assert release(name, ["other.efi"]) == release(None, ["other.efi"]) == ()
-    for selected in (None, b"", b"\0\0"):
-        with pytest.raises(ServicingError, match="which kernel it started"):
-            pin(None, selected)
-
-
 @pytest.mark.parametrize(
     ("there", "kept"),
     [
@@ -187,4 +111,8 @@ def test_what_systemd_boot_is_told() -> None:
     ],
 )
 def test_files_of_a_slot_that_is_made_of_the_fallback(there: tuple[str, ...], kept: tuple[str, ...]) -> None:
-    assert kept_files(there) == kept
+    assert kept_files(there, uki=False) == kept
+
+
+def test_a_kernel_needs_no_configuration_of_grub() -> None:
+    assert kept_files(("BOOTX64.EFI", "GRUB.CFG"), uki=True) == ("BOOTX64.EFI",)

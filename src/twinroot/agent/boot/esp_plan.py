@@ -83,18 +83,19 @@ def boot_files(there: Collection[str], architecture: str, *, uki: bool, any_grub
     return (*files, Copied(_needed(find(shim), shim), f"boot{arch}.efi"))
 
 
-def kept_files(names: Collection[str]) -> tuple[str, ...]:
+def kept_files(names: Collection[str], *, uki: bool) -> tuple[str, ...]:
     """What of the files of EFI/BOOT the directory of a slot gets, where that is made from them.
 
     Left out is what starts nothing there, as small ESPs need the room: the tool for keys of machine owners, the name
-    that grub is packaged under where it is there under its own, what an interrupted run left.
+    that grub is packaged under where it is there under its own, what an interrupted run left; with `uki`, where
+    systemd-boot started the system, a configuration of grub that the image had before.
     """
     there = {name.lower() for name in names}
 
     def starts_nothing(name: str) -> bool:
         plain = name.removesuffix("-noprefix.efi")
         twin = plain != name and f"{plain}.efi" in there
-        return twin or name in _KEY_TOOLS or name.endswith((".new", ".old"))
+        return twin or (uki and name == "grub.cfg") or name in _KEY_TOOLS or name.endswith((".new", ".old"))
 
     return tuple(name for name in names if not starts_nothing(name.lower()))
 

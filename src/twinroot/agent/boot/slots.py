@@ -1,8 +1,10 @@
 """The boot side of servicing, in the order that a power cut at any point asks for (servicing spec, sections 7 to 11).
 
-    withdraw ─▶ (images are written) ─▶ place ─▶ arm ─▶ reboot ─▶ commit
+    check ─▶ withdraw ─▶ (images are written) ─▶ place ─▶ arm ─▶ reboot ─▶ commit
 
-`withdraw` comes before the first byte of a slot is overwritten, and `arm` after its last is on the disk.
+`check` comes before anything changes, `withdraw` before the first byte of a slot is overwritten, and `arm` after its
+last is on the disk. Each slot starts by grub or by a unified kernel, and an update may go from one to the other: boot
+entries choose the loader of a slot, and among unified kernels, of which every systemd-boot sees all, its variables do.
 """
 
 from __future__ import annotations
@@ -12,25 +14,36 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from twinroot.agent.boot import boot_entries, esp, fat_files, ukis
+from twinroot.agent.boot import boot_entries, esp, fat_files, kernels, ukis
 from twinroot.agent.boot.boot_entries import label_of, loader_of, read_boot_variables
-from twinroot.agent.boot.efi_variables import EfiVariables
-from twinroot.agent.boot.esp_plan import FALLBACK, FallbackMode, Moment, boot_files, efi_architecture, fallback_slot
+from twinroot.agent.boot.efi_variables import EfiVariables, Variable
+from twinroot.agent.boot.esp_plan import (
+    FALLBACK,
+    Copied,
+    FallbackMode,
+    Moment,
+    boot_files,
+    efi_architecture,
+    fallback_slot,
+)
 from twinroot.agent.boot.grub_target import end_trial
+from twinroot.agent.errors import ServicingError
 from twinroot.agent.host_status import AbVolume
-from twinroot.errors import NoSpaceError
+from twinroot.errors import NoSpaceError, TwinrootError
 from twinroot.formats.efi_boot import HardDrive
 from twinroot.units import exact
 
 log = logging.getLogger(__name__)
+
+_SECURE_BOOT = Variable("SecureBoot")
+_ROOM = "remove files from it that nobody needs, or make the partition larger"
 
 
 @dataclass(frozen=True)
 class BootSide:
     """What of a machine starts it. `esp` is where its ESP is mounted; `architecture` is x86_64 or arm64.
 
-    `uki`: the image starts by unified kernels. `keep_order`: the order of boot entries changes at the commit only, for
-    firmware that mixes it up itself.
+    `keep_order`: the order of boot entries changes at the commit only, for firmware that mixes it up itself.
     """
 
     esp: Path
@@ -38,48 +51,95 @@ class BootSide:
     variables: EfiVariables
     fallback: FallbackMode = "conservative"
     install_index: int = 0
-    uki: bool = False
     keep_order: bool = False
 
     def label(self, volume: AbVolume) -> str:
         """The name of a slot."""
         return label_of(volume, self.install_index)
 
+    def running_kernel(self) -> str | None:
+        """The unified kernel that runs; None where systemd-boot did not start the system."""
+        return ukis.running_kernel(self.variables.read(ukis.SELECTED))
+
+    def stale_kernels(self, target: AbVolume, active: AbVolume | None) -> tuple[str, ...]:
+        """The kernels that go before a slot is written; ServicingError if the one that runs is of that slot."""
+        return ukis.outdated(kernels.names(self.esp), target, active, self.install_index, self.running_kernel())
+
+    def starts_kernel(self, volume: AbVolume) -> bool:
+        """Whether a slot starts by a unified kernel."""
+        files = fat_files.names(self.esp, fat_files.locate(self.esp, f"EFI/{self.label(volume)}"))
+        return ukis.starts_kernel(files, kernels.names(self.esp), volume, self.install_index)
+
+
+@dataclass(frozen=True)
+class ImageBoot:
+    """What of an image starts it. `content` is where its ESP is mounted or unpacked; `uki`: by a unified kernel."""
+
+    content: Path
+    uki: bool
+    any_grub: bool = False
+
+    def files(self, architecture: str) -> tuple[Copied, ...]:
+        """The files of the directory of a slot; ServicingError names one that is missing."""
+        return boot_files(fat_files.all_files(self.content), architecture, uki=self.uki, any_grub=self.any_grub)
+
+    def needed(self, architecture: str) -> int:
+        """Bytes of an ESP that the boot files need. ServicingError and FormatError for images that cannot start."""
+        files = [file.source for file in self.files(architecture)]
+        return esp.size_of(self.content, files) + (kernels.needed(self.content) if self.uki else 0)
+
+
+def check(side: BootSide, image: ImageBoot, target: AbVolume, active: AbVolume | None) -> None:
+    """Before anything changes: whether `place` will find what it needs in the image, and room on the ESP.
+
+    NoSpaceError, ServicingError or FormatError if not.
+    """
+    gone = [f"EFI/{side.label(target)}", esp.NEW_SLOT, _spare_grub(side)]
+    for name in side.stale_kernels(target, active):
+        gone += [f"{ukis.DIRECTORY}/{name}", f"{ukis.DIRECTORY}/{name}{ukis.ADDONS}"]
+    needed, room = image.needed(side.architecture), esp.room(side.esp) + esp.taken_by(side.esp, gone)
+    if room < needed:
+        message = f"the ESP has room for {exact(room)}, but the boot files of the new system need {exact(needed)}"
+        raise NoSpaceError(message, hint=_ROOM)
+
+
+def check_new_esp(image: ImageBoot, architecture: str, size: int, *, two: bool) -> None:
+    """The same before a disk is partitioned, of an ESP of so many bytes. `two`: the machine is to have two slots.
+
+    NoSpaceError when not even the first slot finds room; a warning when updates will not.
+    """
+    needed = image.needed(architecture)
+    if size < needed:
+        message = f"the ESP is to have {exact(size)}, but the boot files of the image need {exact(needed)}"
+        raise NoSpaceError(message, hint="make the partition larger in storage.disks")
+    if two and size < 2 * needed:
+        message = "An ESP of %s will have no room for an update: two systems with boot files of %s do not fit"
+        log.warning(message, exact(size), exact(needed))
+
 
 def withdraw(side: BootSide, target: AbVolume, active: AbVolume | None) -> None:
     """Nothing starts the slot any more that is about to be overwritten, nor finds anything of it to go back to."""
+    stale = side.stale_kernels(target, active)
+    _stay_with_what_runs(side)
     side.variables.carry_out(boot_entries.disarm(read_boot_variables(side.variables), side.label(target)))
-    stale = esp.stale_kernels(side.esp, target, active, side.install_index) if side.uki else ()
-    if side.uki:
-        side.variables.carry_out(ukis.release(side.variables.read(ukis.ONE_SHOT), stale))
+    side.variables.carry_out(ukis.release(side.variables.read(ukis.ONE_SHOT), stale))
     # What the fallback starts does not need the slot's files, and a small ESP needs their room.
-    esp.remove_slot(side.esp, side.label(target), stale)
+    kernels.remove(side.esp, stale)
+    esp.remove_slot(side.esp, side.label(target))
     _fall_back(side, Moment.STAGE, active, target)
 
 
-def check_room(side: BootSide, image: Path, *, any_grub: bool = False) -> None:
-    """Whether `place` will find what it needs in the image and room on the ESP; NoSpaceError or ServicingError if not.
-
-    What builders put beside grub for us makes room: nothing starts it under that name.
-    """
-    files = boot_files(fat_files.all_files(image), side.architecture, uki=side.uki, any_grub=any_grub)
-    needed = esp.size_of(image, [file.source for file in files])
-    if side.uki:
-        needed += esp.kernel_size(image)
-    if esp.room(side.esp) < needed:
-        fat_files.remove(side.esp, f"{FALLBACK}/grub{efi_architecture(side.architecture)}-noprefix.efi")
-    free = esp.room(side.esp)
-    if free < needed:
-        message = f"the ESP has {exact(free)} left, but the boot files of the new system need {exact(needed)}"
-        raise NoSpaceError(message, hint="remove files from it that nobody needs, or make the partition larger")
+def make_room(side: BootSide, image: ImageBoot) -> None:
+    """Remove what builders put beside grub for us, if its room is needed: nothing starts it under that name."""
+    if esp.room(side.esp) < image.needed(side.architecture):
+        fat_files.remove(side.esp, _spare_grub(side))
 
 
-def place(side: BootSide, image: Path, target: AbVolume, active: AbVolume | None, *, any_grub: bool = False) -> None:
-    """Put the boot files of the image's ESP, which is mounted or unpacked at `image`, where the slot has its own."""
-    files = boot_files(fat_files.all_files(image), side.architecture, uki=side.uki, any_grub=any_grub)
-    if side.uki:
-        esp.stage_kernel(side.esp, image, esp.stale_kernels(side.esp, target, active, side.install_index))
-    esp.place_slot(side.esp, image, side.label(target), files)
+def place(side: BootSide, image: ImageBoot, target: AbVolume) -> None:
+    """Put the boot files of the image where the slot has its own; a kernel gets no name yet by which it can start."""
+    if image.uki:
+        kernels.stage(side.esp, image.content)
+    esp.place_slot(side.esp, image.content, side.label(target), image.files(side.architecture))
 
 
 def arm(
@@ -89,23 +149,40 @@ def arm(
 
     `partitions` are those that hold the ESP, several where it is mirrored.
     """
-    if side.uki:
+    if side.starts_kernel(target):
         if not install:
-            read = side.variables.read
-            side.variables.carry_out(ukis.pin(read(ukis.DEFAULT), read(ukis.SELECTED)))
-        name = esp.name_kernel(side.esp, target, side.install_index)
-        side.variables.carry_out(ukis.choose(name, lasting=install))
+            _stay_with_what_runs(side)  # before the kernel has a name: without a default the newest is started
+        name = kernels.name_staged(side.esp, target, side.install_index)
+        if install:
+            _start_from_now_on(side, name)
+        else:
+            _try_once(side, name)
     _start_next(side, target, partitions, lasting=install)
     _fall_back(side, Moment.INSTALL_FINALIZE if install else Moment.UPDATE_FINALIZE, active, target)
 
 
+def stand_down(side: BootSide, target: AbVolume) -> None:
+    """After an `arm` that failed: the slot does not start next time. What cannot be changed is logged."""
+    try:
+        side.variables.carry_out(boot_entries.disarm(read_boot_variables(side.variables), side.label(target)))
+        named = ukis.kernel_of_slot(kernels.names(side.esp), target, side.install_index)
+        side.variables.carry_out(ukis.release(side.variables.read(ukis.ONE_SHOT), [named] if named else []))
+    except TwinrootError as error:
+        log.error("The other system may start next time, though it should not: %s", error)
+
+
 def arm_rollback(side: BootSide, target: AbVolume, active: AbVolume, partitions: Sequence[HardDrive]) -> None:
-    """The slot of before starts next time, and from then on."""
-    if side.uki:
-        there = fat_files.names(side.esp, fat_files.locate(side.esp, ukis.DIRECTORY))
-        # By its slot where it has one: the newest but one is another's when a machine goes back and forth.
-        name = ukis.newest(there, target, side.install_index) or ukis.previous(there)
-        side.variables.carry_out(ukis.choose(name, lasting=True))
+    """The slot of before starts next time, and from then on; a unified kernel only once until the commit.
+
+    Its commit keeps it, whichever agent makes that, and a kernel that is damaged by now leads back to what runs.
+    """
+    if side.starts_kernel(target):
+        name = ukis.kernel_of_slot(kernels.names(side.esp), target, side.install_index)
+        if name is None:
+            message = f"the ESP has no unified kernel image of {target} to go back to"
+            raise ServicingError("enumerate-ukis", message)
+        _stay_with_what_runs(side)
+        _try_once(side, name)
     now = read_boot_variables(side.variables)
     changes = boot_entries.arm_existing(now, side.label(target), keep_order=side.keep_order)
     if changes:
@@ -119,14 +196,49 @@ def commit(side: BootSide, volume: AbVolume, *, reorder: bool) -> None:
     """The slot that was started, and proved well, starts from now on. `reorder`: it was armed for one start only."""
     if reorder or side.keep_order:
         side.variables.carry_out(boot_entries.promote_current(read_boot_variables(side.variables)))
-    if side.uki:
-        side.variables.carry_out(ukis.promote(side.variables.read(ukis.SELECTED)))
+    kernel = side.running_kernel()
+    if kernel is not None:
+        _start_from_now_on(side, kernel)
+        kernels.end_trial(side.esp, kernel)
+    elif side.starts_kernel(volume):
+        message = "the system that runs has a unified kernel image, and was not started by systemd-boot"
+        raise ServicingError("read-efi-variable", message, hint="start the machine by systemd-boot of its ESP")
     end_trial(side.esp, side.label(volume))
     try:
         _fall_back(side, Moment.COMMIT, volume, volume)
     except NoSpaceError as error:
         # It starts the system before this one still, which is whole, until the next update sees to it first.
         log.warning("What the firmware falls back to stays as it was: %s", error)
+
+
+def _stay_with_what_runs(side: BootSide) -> None:
+    """Of all kernels that systemd-boot sees, it starts the one that runs, unless it is told otherwise."""
+    kernel = side.running_kernel()
+    if kernel is not None:
+        _start_from_now_on(side, kernel)
+
+
+def _start_from_now_on(side: BootSide, kernel: str) -> None:
+    side.variables.carry_out(ukis.promote(kernel))
+    try:
+        kernels.set_default(side.esp, kernel)
+    except NoSpaceError as error:
+        log.warning("What systemd-boot starts without variables of the firmware stays as it was: %s", error)
+
+
+def _try_once(side: BootSide, kernel: str) -> None:
+    line = kernels.command_line(side.esp, f"{ukis.DIRECTORY}/{kernel}")
+    if side.variables.read(_SECURE_BOOT) == b"\1" and line and "panic=" not in line:
+        log.warning(
+            "Secure Boot keeps the command line of this kernel as it is: after a panic the machine stays where it is. "
+            "Images whose kernels have panic=10 rd.shell=0 rd.emergency=reboot come back by themselves"
+        )
+    kernels.begin_trial(side.esp, kernel)
+    side.variables.carry_out(ukis.try_once(kernel))
+
+
+def _spare_grub(side: BootSide) -> str:
+    return f"{FALLBACK}/grub{efi_architecture(side.architecture)}-noprefix.efi"
 
 
 def _start_next(side: BootSide, target: AbVolume, partitions: Sequence[HardDrive], *, lasting: bool) -> None:

@@ -6,7 +6,8 @@ system that never comes to its commit. The peer leaves these to people.
 
 The stub of the slot on the ESP says that it is a trial, by a variable that grub.cfg of the root passes on to the
 kernel. The commit takes it out of the stub. `trident-trial.timer` looks for the argument and restarts a system
-that is not committed in time.
+that is not committed in time. Kernels that systemd-boot starts get the same arguments by an entry for their trial
+(`ukis.trial_text`), whose name the timer looks for as well.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ ARGUMENT = "trident.trial"
 """What is on the kernel command line of a trial."""
 
 # panic: kernel-parameters.txt, and the initrd of Debian; rd.…: dracut.cmdline(7).
-_ARGUMENTS = f"{ARGUMENT} panic=10 rd.shell=0 rd.emergency=reboot"
+ARGUMENTS = f"{ARGUMENT} panic=10 rd.shell=0 rd.emergency=reboot"
+"""What a kernel on trial is given: whatever it, its initrd or its root lacks leads to a restart."""
 GUARD = f'if [ "$?" != 0 -a -n "${VARIABLE}" ]; then reboot; fi'
 """Stands behind the line that loads a kernel."""
 
@@ -27,7 +29,7 @@ _BEGIN, _END = "# The first start of this system is a trial.", "# Nothing could 
 
 def on_trial(stub: str) -> str:
     """The stub of a slot whose first start is a trial."""
-    head = f'{_BEGIN}\nset {VARIABLE}="{_ARGUMENTS}"\nexport {VARIABLE}\n'
+    head = f'{_BEGIN}\nset {VARIABLE}="{ARGUMENTS}"\nexport {VARIABLE}\n'
     body = off_trial(stub)
     return f"{head}{body}{'' if body.endswith(chr(10)) else chr(10)}{_END}\nsleep 5\nreboot\n"
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from twinroot.agent.boot import fat_files, ukis
 from twinroot.agent.boot.efi_variables import EfiVariables
 from twinroot.agent.boot.slots import BootSide
 from twinroot.agent.errors import ServicingError
@@ -28,19 +27,14 @@ RUN = Path("/run/trident")
 """Where the agent keeps what ends with the running system."""
 
 
-def boot_side(
-    config: HostConfig, install_index: int, esp: Path, variables: EfiVariables, *, uki: bool | None = None
-) -> BootSide:
-    """What starts the machine, its ESP being mounted at `esp`. `uki` None: as the running system was started."""
-    if uki is None:
-        uki = variables.read(ukis.SELECTED) is not None
+def boot_side(config: HostConfig, install_index: int, esp: Path, variables: EfiVariables) -> BootSide:
+    """What starts the machine, its ESP being mounted at `esp`."""
     return BootSide(
         esp,
         architecture(),
         variables,
         fallback=config.os.uefi_fallback,
         install_index=install_index,
-        uki=uki,
         keep_order=is_set(config.internal_params, "virtdeployBootOrderWorkaround"),
     )
 
@@ -69,12 +63,6 @@ def esp_content(cosi: CosiFile, scratch: Path) -> Iterator[Path]:
         write_image(cosi, found[0].image, Path(file.name))
         with _mounted(Path(file.name), "loop,ro,nodev,nosuid,noexec", "image-esp") as directory:
             yield directory
-
-
-def has_kernel(esp: Path) -> bool:
-    """Whether a unified kernel of the agent, staged or named, is on an ESP."""
-    there = fat_files.names(esp, fat_files.locate(esp, ukis.DIRECTORY))
-    return any(name == ukis.STAGED or ukis.uki_of(name) for name in there)
 
 
 def esp_partitions(devices: Devices, config: HostConfig) -> tuple[HardDrive, ...]:

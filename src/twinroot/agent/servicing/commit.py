@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from twinroot.agent.boot import slots
 from twinroot.agent.boot.trial import is_trial
+from twinroot.agent.boot.ukis import SELECTED, is_trial_entry
 from twinroot.agent.errors import ServicingError
 from twinroot.agent.health.checks import run_checks, write_log
 from twinroot.agent.health.verdict import Failure, at_commit, checked_servicing, health_error
@@ -21,6 +22,7 @@ from twinroot.agent.servicing.ledger import Ledger
 from twinroot.agent.servicing.machine import RootDevice, kernel_command_line, root_device
 from twinroot.agent.states import COMMITTABLE, TRANSITIONS, State, Trigger
 from twinroot.agent.storage.devices import Devices
+from twinroot.formats.efi_boot import read_text
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +43,7 @@ def commit(agent: Agent, ledger: Ledger) -> Result:
     state = ledger.status.servicing_state
     if state not in COMMITTABLE:
         log.info("No servicing is in progress: there is nothing to commit")
-        _end_trial()
+        _end_trial(agent)
         return Result(Outcome.DONE)
     started = _is_expected(ledger.status, root_device())
     failures = _check(ledger.status) if started else ()
@@ -55,13 +57,14 @@ def commit(agent: Agent, ledger: Ledger) -> Result:
     transition = ledger.move(trigger, error=error.record() if error else None)
     if error is None:
         log.info("The system that runs is committed")
-        _end_trial()
+        _end_trial(agent)
     return Result(Outcome.REBOOT if transition.reboot else Outcome.DONE, error)
 
 
-def _end_trial() -> None:
+def _end_trial(agent: Agent) -> None:
     """What restarts a system on trial lets this one be (`agent/boot/trial.py`)."""
-    if is_trial(kernel_command_line()):
+    selected = agent.variables.read(SELECTED)
+    if is_trial(kernel_command_line()) or (selected is not None and is_trial_entry(read_text(selected))):
         boot.RUN.mkdir(parents=True, exist_ok=True)
         TRIAL_OVER.touch()
 

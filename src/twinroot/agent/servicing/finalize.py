@@ -22,19 +22,20 @@ from twinroot.config.host.internal_params import is_set
 log = logging.getLogger(__name__)
 
 
-def finalize_update(ledger: Ledger, variables: EfiVariables, *, uki: bool | None = None) -> Result:
-    """Have the firmware start the other half next time, once. `uki` None: as the running system was started."""
+def finalize_update(ledger: Ledger, variables: EfiVariables) -> Result:
+    """Have the firmware start the other half next time, once."""
     before = ledger.status
     config = before.spec
     devices = devices_of(before, config, ServicingType.AB_UPDATE)
     partitions = boot.esp_partitions(devices, config)
     with boot.mounted_esp(boot.esp_device(devices, config)) as esp:
-        side = boot.boot_side(config, before.install_index, esp, variables, uki=uki)
+        side = boot.boot_side(config, before.install_index, esp, variables)
         check_slot(side, side.label(devices.volume))
         ledger.move(Trigger.FINALIZED)
         try:
             slots.arm(side, devices.volume, before.ab_active_volume, partitions, install=False)
         except BaseException:
+            slots.stand_down(side, devices.volume)
             ledger.write(before)
             raise
     return transition_result(ledger)

@@ -28,6 +28,14 @@ def needs_new_initrd(config: HostConfig) -> bool:
     return any(_is_source(file.destination) for file in config.os.additional_files)
 
 
+def without_effect(config: HostConfig) -> tuple[str, ...]:
+    """What of a configuration cannot reach a system that starts by a unified kernel: that is as its image has it."""
+    found = ["os.kernelCommandLine"] if config.os.kernel_command_line.extra_command_line else []
+    if config.os.modules or any(_is_source(file.destination) for file in config.os.additional_files):
+        found.append("os.modules and os.additionalFiles, as far as the initrd needs them,")
+    return tuple(found)
+
+
 def _is_source(path: str) -> bool:
     """Whether a path is one of those that initrds are made of, or lies below one."""
     found = normpath("/" + path.lstrip("/"))

@@ -88,7 +88,7 @@ def _stage(agent: Agent, ledger: Ledger, config: HostConfig, cosi: CosiFile, *, 
     index = _free_index(devices, config) if multiboot else 0
     ledger.write(HostStatus(is_management_os=True, servicing_state=State.NOT_PROVISIONED))
     job = replace(job, devices=devices, install_index=index)
-    write_system(job, materials, lambda: _partition(plans))
+    write_system(job, materials, lambda: _partition(plans), esp_size=_esp_size(plans, config))
     ledger.move(
         Trigger.INSTALL_STAGED,
         new_spec=config,
@@ -97,6 +97,16 @@ def _stage(agent: Agent, ledger: Ledger, config: HostConfig, cosi: CosiFile, *, 
         install_index=index,
         is_management_os=True,
     )
+
+
+def _esp_size(plans: Sequence[DiskPlan], config: HostConfig) -> int | None:
+    """Bytes of the ESP that will be made; None where it is there already, or is an array."""
+    device_id = esp_of(config).device_id
+    made = {partition.id for disk in config.storage.disks for partition in disk.partitions}
+    for plan in plans:
+        if device_id in made and device_id in plan.numbers:
+            return plan.table.size(plan.table.partition(plan.numbers[device_id]))
+    return None
 
 
 def _partition(plans: Sequence[DiskPlan]) -> None:
@@ -127,8 +137,7 @@ def _finalize(agent: Agent, ledger: Ledger) -> Result:
     assert mount_point is not None
     with mounted_root(plan_mounts(devices, None), place_for_new_root()) as root:
         esp = root / mount_point.target.lstrip("/")
-        uki = boot.has_kernel(esp)
-        side = boot.boot_side(config, before.install_index, esp, agent.variables, uki=uki)
+        side = boot.boot_side(config, before.install_index, esp, agent.variables)
         check_slot(side, side.label("volume-a"))
         ledger.move(Trigger.FINALIZED)
         try:

@@ -1,6 +1,7 @@
 """Staging: writing a complete system onto the half that does not run, without starting it (servicing spec, 6.1, 7.1).
 
-    checks ─▶ materials ─▶ pre-servicing scripts ─▶ (intent) ─▶ withdraw ─▶ images ─▶ boot files ─▶ configure
+    checks ─▶ materials ─▶ pre-servicing scripts ─▶ room on the ESP ─▶ (intent) ─▶ withdraw ─▶ images ─▶ boot files
+    ─▶ configure
 
 Nothing is written before everything that can be known was checked. Before the first byte, the slot is withdrawn from
 the firmware and from the ESP, and the datastore says that staging began: whenever power fails from then on, nothing
@@ -19,6 +20,7 @@ from twinroot.agent.errors import ServicingError
 from twinroot.agent.scripts import environment_of, failure, run_on_host
 from twinroot.agent.servicing import boot, machine
 from twinroot.agent.servicing.configure import configure
+from twinroot.agent.servicing.initrd_needs import without_effect
 from twinroot.agent.servicing.job import Job, Materials
 from twinroot.agent.storage.deploy import deploy
 from twinroot.agent.storage.deploy_plan import Deployment, plan_deployment, plan_mounts
@@ -43,6 +45,8 @@ def check_image(job: Job) -> None:
         raise ServicingError("mismatched-architecture", message)
     if not job.installs:
         _check_distribution(job)
+    for setting in without_effect(job.config) if job.uki else ():
+        log.warning("The image starts by a unified kernel, which %s cannot change", setting)
     relaxed = is_set(job.config.internal_params, "relaxedCosiValidation")
     for problem in image_problems(job.devices, job.image, job.kind, {} if job.installs else _active_uuids(job)):
         if not (relaxed or _is_allowed(problem, job.config.internal_params)):
@@ -70,33 +74,41 @@ def run_pre_servicing(job: Job, materials: Materials) -> None:
             raise failure("run-pre-servicing-script", loaded, error) from error
 
 
-def write_system(job: Job, materials: Materials, begin: Callable[[], None]) -> None:
+def write_system(job: Job, materials: Materials, begin: Callable[[], None], *, esp_size: int | None = None) -> None:
     """Write the system of a job onto its devices. `begin` is called before the first byte.
 
-    After an error the half that was to be written holds a mixture, and nothing starts it.
+    `esp_size`, bytes, is that of an ESP that `begin` makes. After an error the half that was to be written holds a
+    mixture, and nothing starts it.
     """
     deployment = plan_deployment(job.devices, job.image, job.kind)
     check_tools(job, deployment)
     boot.RUN.mkdir(parents=True, exist_ok=True)
     with boot.esp_content(job.cosi, boot.RUN) as content:
-        begin()
-        if not job.installs:
-            withdraw(job, content)
+        image = slots.ImageBoot(
+            content, job.uki, any_grub=is_set(job.config.internal_params, "disableGrubNoprefixCheck")
+        )
+        if esp_size is not None:
+            slots.check_new_esp(image, job.image.os_arch, esp_size, two=bool(job.config.storage.ab_update))
+        _begin(job, image, begin)
         _write_images(job, deployment)
         mounts = plan_mounts(job.devices, job.image)
         with mounted_root(mounts, place_for_new_root()) as root:
-            side = _side(job, esp_below(job, root))
-            slots.place(side, content, job.target, job.active, any_grub=_any_grub(job))
+            slots.place(_side(job, esp_below(job, root)), image, job.target)
             _run_post_provision(job, materials, root)
             configure(job, root, mounts, materials)
 
 
-def withdraw(job: Job, content: Path) -> None:
-    """Nothing starts the half that is written any more; the files of the image's ESP, at `content`, will have room."""
+def _begin(job: Job, image: slots.ImageBoot, begin: Callable[[], None]) -> None:
+    """Say that staging begins; in an update nothing starts the half that is written any more, once there is room."""
+    if job.installs:
+        begin()
+        return
     with boot.mounted_esp(boot.esp_device(job.devices, job.config)) as esp:
         side = _side(job, esp)
+        slots.check(side, image, job.target, job.active)
+        begin()
         slots.withdraw(side, job.target, job.active)
-        slots.check_room(side, content, any_grub=_any_grub(job))
+        slots.make_room(side, image)
 
 
 def esp_below(job: Job, root: Path) -> Path:
@@ -113,12 +125,8 @@ def _run_post_provision(job: Job, materials: Materials, root: Path) -> None:
             raise failure("run-post-provision-script", loaded, error) from error
 
 
-def _any_grub(job: Job) -> bool:
-    return is_set(job.config.internal_params, "disableGrubNoprefixCheck")
-
-
 def _side(job: Job, esp: Path) -> slots.BootSide:
-    return boot.boot_side(job.config, job.install_index, esp, job.variables, uki=job.uki)
+    return boot.boot_side(job.config, job.install_index, esp, job.variables)
 
 
 def _write_images(job: Job, deployment: Deployment) -> None:

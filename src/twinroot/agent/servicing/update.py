@@ -30,7 +30,7 @@ def update(agent: Agent, ledger: Ledger, config: HostConfig, allowed: Allowed) -
     if not allowed.stage and config.image is not None:
         config = _as_staged(config, ledger.status)
         if update_action(ledger.status, config, allowed) is Action.FINALIZE:
-            return _finalize(agent, ledger, uki=None)
+            return _finalize(agent, ledger)
     with opened_image(config) as cosi:
         new = with_image_hash(config, cosi) if cosi else config
         action = update_action(ledger.status, new, allowed)
@@ -38,26 +38,26 @@ def update(agent: Agent, ledger: Ledger, config: HostConfig, allowed: Allowed) -
             log.warning("There is nothing to do that --allowed-operations allows")
             return Result(Outcome.DONE)
         if action is Action.FINALIZE:
-            return _finalize(agent, ledger, uki=None)
+            return _finalize(agent, ledger)
         if action is Action.RESET_AND_STAGE:
             _give_up(agent, ledger)
         kind = update_type(ledger.status.spec, new)
         if kind is ServicingType.NONE:
             _record(ledger, new)
             return Result(Outcome.DONE)
-        uki = _stage(agent, ledger, new, kind, cosi)
-    return _finalize(agent, ledger, uki=uki) if allowed.finalize else Result(Outcome.DONE)
+        _stage(agent, ledger, new, kind, cosi)
+    return _finalize(agent, ledger) if allowed.finalize else Result(Outcome.DONE)
 
 
-def _stage(agent: Agent, ledger: Ledger, new: HostConfig, kind: ServicingType, cosi: CosiFile | None) -> bool | None:
-    """Stage an update; whether the system that was written starts by unified kernels, None where none was written."""
+def _stage(agent: Agent, ledger: Ledger, new: HostConfig, kind: ServicingType, cosi: CosiFile | None) -> None:
+    """Stage an update."""
     changed = changed_storage(ledger.status.spec, new)
     if changed:
         message = f"an update cannot change {', '.join(f'storage.{name}' for name in changed)}"
         raise ServicingError("storage-configuration-changed", message, hint="install the machine anew for that")
     if kind is ServicingType.RUNTIME_UPDATE:
         runtime.stage(ledger, new)
-        return None
+        return
     if cosi is None:
         message = "this update writes a new system, and the configuration has no image to write"
         raise ServicingError("missing-os-image", message, hint="add the section image")
@@ -70,7 +70,6 @@ def _stage(agent: Agent, ledger: Ledger, new: HostConfig, kind: ServicingType, c
     run_pre_servicing(job, materials)
     write_system(job, materials, lambda: _begin(ledger))
     ledger.move(Trigger.AB_UPDATE_STAGED, new_spec=new)
-    return job.uki
 
 
 def check_active_volume(status: HostStatus) -> None:
@@ -101,10 +100,12 @@ def _give_up(agent: Agent, ledger: Ledger) -> None:
     ledger.move(Trigger.RESET)
 
 
-def _finalize(agent: Agent, ledger: Ledger, *, uki: bool | None) -> Result:
+def _finalize(agent: Agent, ledger: Ledger) -> Result:
     if ledger.status.servicing_state is State.RUNTIME_UPDATE_STAGED:
         return runtime.finalize(agent, ledger)
-    return finalize_update(ledger, agent.variables, uki=uki)
+    # What runs becomes what starts by default, so that it must not be a system that was never committed.
+    check_active_volume(ledger.status)
+    return finalize_update(ledger, agent.variables)
 
 
 def _record(ledger: Ledger, new: HostConfig) -> None:
