@@ -61,13 +61,14 @@ class Images:
 
 @dataclass
 class Builder:
-    """Builds images of the example's configuration; the second one costs little, as steps are kept."""
+    """Builds images of the example's configuration, or another one; the second costs little, as steps are kept."""
 
     place: Path
+    configuration: Path = AB_CONFIG
 
     def image(self, version: str, more: str = "") -> Image:
         """An image with this version. `more` is YAML to go below `os`, indented by two spaces, or other sections."""
-        text = AB_CONFIG.read_text().rstrip("\n") + "\n"
+        text = self.configuration.read_text().rstrip("\n") + "\n"
         text += f"  additionalFiles:\n    - {{destination: {VERSION_FILE}, content: '{version}'}}\n"
         # An empty unit does nothing. This one unpacks the initrd at every shutdown, which takes minutes when emulated.
         text += f"    - {{destination: /etc/systemd/system/mdadm-shutdown.service, content: ''}}\n{more}"

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from twinroot.agent.boot import slots
@@ -20,11 +20,14 @@ from twinroot.agent.scripts import environment_of, failure, run_on_host
 from twinroot.agent.servicing import boot, machine
 from twinroot.agent.servicing.configure import configure
 from twinroot.agent.servicing.job import Job, Materials
+from twinroot.agent.storage import verity
 from twinroot.agent.storage.deploy import deploy
 from twinroot.agent.storage.deploy_plan import Deployment, plan_deployment, plan_mounts
+from twinroot.agent.storage.etc_overlay import overlaid_etc
 from twinroot.agent.storage.image_checks import image_problems, wanted_filesystems
-from twinroot.agent.storage.new_root import mounted_root, place_for_new_root
+from twinroot.agent.storage.new_root import mounted_root, place_for_new_root, unmount_leftovers
 from twinroot.config.host.internal_params import is_set
+from twinroot.config.host.storage_rules import root_verity
 from twinroot.errors import CommandError, MissingToolError, TwinrootError
 from twinroot.events import phase
 from twinroot.tools.blkid import probe
@@ -41,6 +44,10 @@ def check_image(job: Job) -> None:
     if job.image.os_arch != machine.architecture():
         message = f"the image is for {job.image.os_arch}, this machine is {machine.architecture()}"
         raise ServicingError("mismatched-architecture", message)
+    if job.uki and root_verity(job.config.storage):
+        message = "verity at / is not built yet for images that start by unified kernels (systemd-boot)"
+        hint = "use an image with grub, or one that protects /usr"
+        raise ServicingError("invalid-host-configuration-dynamic", message, hint=hint)
     if not job.installs:
         _check_distribution(job)
     relaxed = is_set(job.config.internal_params, "relaxedCosiValidation")
@@ -51,14 +58,26 @@ def check_image(job: Job) -> None:
 
 
 def check_tools(job: Job, deployment: Deployment) -> None:
-    """MissingToolError, before anything is touched, when a program is missing that staging will need."""
+    """MissingToolError, before anything is touched, when a program is missing that staging will need.
+
+    ServicingError when the kernel lacks something.
+    """
     needed = [*_TOOLS]
     needed += ["e2fsck", "resize2fs"] if any(each.grow for each in deployment.images) else []
     needed += [f"mkfs.{each.type}" for each in deployment.filesystems]
     needed += ["wipefs"] if deployment.filesystems or deployment.swaps or job.installs else []
     needed += ["mkswap"] if deployment.swaps else []
     needed += ["partx"] if job.installs else []
+    needed += ["veritysetup"] if deployment.verity else []
     require(needed)
+    if deployment.verity:
+        verity.check_kernel()
+
+
+def _close_leftovers(place: Path) -> None:
+    """What an interrupted run left of a new system, mounted or open, keeps nobody from writing that anew."""
+    unmount_leftovers(place)
+    verity.close_leftovers()
 
 
 def run_pre_servicing(job: Job, materials: Materials) -> None:
@@ -77,6 +96,8 @@ def write_system(job: Job, materials: Materials, begin: Callable[[], None]) -> N
     """
     deployment = plan_deployment(job.devices, job.image, job.kind)
     check_tools(job, deployment)
+    place = place_for_new_root()
+    _close_leftovers(place)
     boot.RUN.mkdir(parents=True, exist_ok=True)
     with boot.esp_content(job.cosi, boot.RUN) as content:
         begin()
@@ -84,7 +105,11 @@ def write_system(job: Job, materials: Materials, begin: Callable[[], None]) -> N
             withdraw(job, content)
         _write_images(job, deployment)
         mounts = plan_mounts(job.devices, job.image)
-        with mounted_root(mounts, place_for_new_root()) as root:
+        with (
+            verity.opened_verity(deployment.verity),
+            mounted_root(mounts, place) as root,
+            overlaid_etc(root) if root_verity(job.config.storage) else nullcontext(),
+        ):
             side = _side(job, esp_below(job, root))
             slots.place(side, content, job.target, job.active, any_grub=_any_grub(job))
             _run_post_provision(job, materials, root)
@@ -149,8 +174,8 @@ def _active_uuids(job: Job) -> dict[str, str]:
     found = {}
     for path, filesystem in wanted_filesystems(job.devices).items():
         if filesystem.device_id and job.devices.graph.is_on_pair(filesystem.device_id) and not filesystem.is_esp:
-            verity = job.devices.verity(filesystem.device_id)
-            device_id = verity.data_device_id if verity else filesystem.device_id
+            protected = job.devices.verity(filesystem.device_id)
+            device_id = protected.data_device_id if protected else filesystem.device_id
             uuid = probe(job.devices.path(device_id, other=True)).uuid
             if uuid is None:
                 log.warning("The filesystem that runs at %s has no UUID that could be compared", path)
