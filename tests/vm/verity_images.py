@@ -103,7 +103,7 @@ class VerityBuilder:
     def image(self, version: str) -> Image:
         """An image with this version."""
         plain = self.place / "plain"
-        plain.mkdir(exist_ok=True)
+        plain.mkdir(parents=True, exist_ok=True)
         config = plain / "configuration.yaml"
         config.write_text(image_configuration(self.protected))
         made = Builder(plain, config).image(version, additional_files())
