@@ -196,4 +196,5 @@ def leave_it_open(console: Console, image: Image) -> None:
     paths = status(console)["partitionPaths"]
     assert isinstance(paths, dict)
     console.check(f"veritysetup open {paths['root-b']} root_new {paths['hashes-b']} {root_hash(image)}")
-    console.check("mount -o ro /dev/mapper/root_new /var/lib/trident-overlay/newroot")
+    place = "/var/lib/trident-overlay/newroot"
+    console.check(f"mkdir -p {place} && mount -o ro /dev/mapper/root_new {place}")
