@@ -62,6 +62,7 @@ PACKAGES = (
             *_same("mdadm", "tpm2-tools", "ntfs-3g"),
             ("netplan", "netplan.io"),
             ("cryptsetup", "cryptsetup-bin"),
+            ("veritysetup", "cryptsetup-bin"),
             ("grub2-tools", "grub2-common"),
         ),
         needs_agent=False,

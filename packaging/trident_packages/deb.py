@@ -38,7 +38,7 @@ def control(package: Package, version: str, kibibytes: int) -> str:
         "Priority": "optional",
         "Installed-Size": str(kibibytes),
         "Depends": ", ".join(needed),
-        "Suggests": ", ".join(deb for _, deb in package.suggests),
+        "Suggests": ", ".join(dict.fromkeys(deb for _, deb in package.suggests)),
         "Conflicts": ", ".join(package.conflicts),
         "Description": package.summary,
     }

@@ -20,7 +20,7 @@ _CONFIG = """
 os:
   hostname: installer
   packages:
-    install: [trident-install-service, trident-provisioning]
+    install: [trident-install-service, trident-provisioning, veritysetup]
   services:
     enable: [trident-install]
   additionalFiles:

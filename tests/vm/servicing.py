@@ -62,9 +62,10 @@ class Images:
 
 @dataclass
 class Builder:
-    """Builds images of the example's configuration; the second one costs little, as steps are kept."""
+    """Builds images of the example's configuration, or another one; the second costs little, as steps are kept."""
 
     place: Path
+    configuration: Path = AB_CONFIG
     esp_size: str = "8M"
     base: ClassVar[Path] = BASE_RPM
 
@@ -85,7 +86,7 @@ class Builder:
 
     def _system(self) -> str:
         """The configuration, which ends in `os`."""
-        return AB_CONFIG.read_text().rstrip("\n").replace("size: 8M", f"size: {self.esp_size}") + "\n"
+        return self.configuration.read_text().rstrip("\n").replace("size: 8M", f"size: {self.esp_size}") + "\n"
 
     def _sources(self) -> tuple[object, ...]:
         """Where packages come from that are not those of the base."""

@@ -7,6 +7,7 @@ from twinroot.agent.states import ServicingType
 from twinroot.config.host.config import HostConfig
 from twinroot.config.host.internal_params import is_set
 from twinroot.config.host.os import Os
+from twinroot.config.host.storage_rules import root_verity
 
 _REBOOTING = ("users", "hostname", "modules", "services", "kernel_command_line", "selinux")
 """Fields of `os` that only a newly written system can change."""
@@ -29,7 +30,11 @@ def update_type(old: HostConfig, new: HostConfig) -> ServicingType:
     if is_set(new.internal_params, "forceAbUpdate") or _other_image(old, new):
         return ServicingType.AB_UPDATE
     kinds = (_of_scripts(old, new), _of_storage(old, new), _of_os(old.os, new.os))
-    return max(kinds, key=lambda found: found.rank)
+    found = max(kinds, key=lambda kind: kind.rank)
+    if found is ServicingType.RUNTIME_UPDATE and root_verity(old.storage):
+        # The running system has an /etc that cannot change. The peer begins there, and fails.
+        return ServicingType.AB_UPDATE
+    return found
 
 
 def changed_storage(old: HostConfig, new: HostConfig) -> tuple[str, ...]:

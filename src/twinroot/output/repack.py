@@ -20,12 +20,13 @@ def repack(source: Path, target: Path, scratch: Path, emit: Emit, *, level: int)
     metadata, table = unpack(source, raw, scratch, emit, grow=False)
     with raw.open("rb") as disk:
         head = disk.read(len(gpt.primary_bytes(table)))
-    plan = _plan(metadata, table, raw, head, target.stem, str(source))
+    plan = cosi_plan(metadata, table, raw, head, target.stem, str(source))
     with phase(emit, "cosi", f"Writing {target.name}", total=plan.total) as advance:
         write_cosi(target, plan, level=level, progress=advance)
 
 
-def _plan(metadata: Metadata, table: gpt.Table, raw: Path, head: bytes, base: str, name: str) -> CosiPlan:
+def cosi_plan(metadata: Metadata, table: gpt.Table, raw: Path, head: bytes, base: str, name: str) -> CosiPlan:
+    """What makes the COSI file called `name` again of its unpacked disk; `head` and `base` are those of `CosiPlan`."""
     numbers = {region.image.path: region.number for region in metadata.partition_regions() if region.number}
     sizes = {region.number: region.image.uncompressed_size for region in metadata.partition_regions()}
     return CosiPlan(

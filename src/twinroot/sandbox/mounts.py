@@ -57,8 +57,13 @@ class Mounts:
         """An empty filesystem in memory."""
         return self._mount(target, ["-t", "tmpfs", "-o", options, "tmpfs", str(target)])
 
-    def overlay(self, lower: Path, upper: Path, work: Path, target: Path, *, unprivileged: bool) -> Path:
-        """`lower` read-only, with `upper` collecting all changes. Directories are made as needed."""
+    def overlay(
+        self, lower: Path, upper: Path, work: Path, target: Path, *, unprivileged: bool, lasting: bool = False
+    ) -> Path:
+        """`lower` read-only, with `upper` collecting all changes. Directories are made as needed.
+
+        `lasting`: the changes are kept, and another overlay will have them.
+        """
         new = not upper.exists()
         for directory in (upper, work):
             directory.mkdir(parents=True, exist_ok=True)
@@ -69,7 +74,7 @@ class Mounts:
         # xino: all files show the device of the overlay, which programs look at that shall not leave a file system.
         # Without privileges overlayfs keeps its marks in user.* attributes (kernel 5.11).
         options += ",userxattr" if unprivileged else ",index=off,metacopy=off,redirect_dir=off,xino=on"
-        if kernel_version() >= _VOLATILE_SINCE:
+        if not lasting and kernel_version() >= _VOLATILE_SINCE:
             options += ",volatile"
         return self._mount(target, ["-t", "overlay", "-o", options, "overlay", str(target)])
 

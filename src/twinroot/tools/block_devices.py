@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from twinroot.tools.run import first_available, run
@@ -52,7 +53,22 @@ def open_verity(data: Path, hashes: Path, name: str, root_hash: str) -> Path:
 
 def close_verity(name: str) -> None:
     """Take away a device of `open_verity`."""
-    run(["veritysetup", "close", name])
+    run(["veritysetup", "close", name], hint="is anything on it still mounted?")
+
+
+def knows_verity() -> bool:
+    """Whether the running kernel can open verity devices, by a module that it may have to load first."""
+    if first_available(["modprobe"]):
+        run(["modprobe", "--quiet", "dm-verity"], ok=range(256))
+    return Path("/sys/module/dm_verity").is_dir()
+
+
+def opened_verity_names(blocks: Path = Path("/sys/block")) -> Iterator[str]:
+    """The names of all verity devices that are open; `blocks` is where the kernel tells of its block devices."""
+    for mapped in sorted(blocks.glob("dm-*/dm")):
+        # The kernel's own mark of who made a device; libcryptsetup begins those of its devices so.
+        if (mapped / "uuid").read_text().startswith("CRYPT-VERITY-"):
+            yield (mapped / "name").read_text().strip()
 
 
 def verify_verity(data: Path, hashes: Path, root_hash: str) -> None:

@@ -14,7 +14,7 @@ from twinroot.agent.boot.grub_plan import (
     GrubTexts,
     KernelTarget,
     Overlay,
-    RootVerity,
+    VerityDevice,
     configured,
     settled_arguments,
     with_boot_file_system,
@@ -61,7 +61,7 @@ TARGET = KernelTarget("/dev/disk/by-partuuid/x", "enforcing", netplan=True, extr
             ["root=/dev/x", "security=selinux", "selinux=1", "rd.overlayfs=/,/u,/w,/dev/y"],
         ),
         (
-            KernelTarget("/dev/mapper/root", verity=RootVerity("/dev/d", "/dev/h", "abc", "panic")),
+            KernelTarget("/dev/mapper/root", verity=VerityDevice("root", "/dev/d", "/dev/h", "abc", "panic")),
             [
                 "root", "rd.systemd.verity", "roothash", "systemd.verity_root_data", "systemd.verity_root_hash",
                 "systemd.verity_root_options",
@@ -72,7 +72,7 @@ TARGET = KernelTarget("/dev/disk/by-partuuid/x", "enforcing", netplan=True, extr
             ],
         ),
         (
-            KernelTarget("/dev/mapper/root", verity=RootVerity("/dev/d", "/dev/h", "abc")),
+            KernelTarget("/dev/mapper/root", verity=VerityDevice("root", "/dev/d", "/dev/h", "abc")),
             [
                 "root", "rd.systemd.verity", "roothash", "systemd.verity_root_data", "systemd.verity_root_hash",
                 "systemd.verity_root_options",
@@ -80,6 +80,18 @@ TARGET = KernelTarget("/dev/disk/by-partuuid/x", "enforcing", netplan=True, extr
             [
                 "root=/dev/mapper/root", "rd.systemd.verity=1", "roothash=abc", "systemd.verity_root_data=/dev/d",
                 "systemd.verity_root_hash=/dev/h",
+            ],
+        ),
+        (
+            KernelTarget("/dev/x", verity=VerityDevice("usr", "/dev/d", "/dev/h", "abc", "ignore", options="a,ro")),
+            [
+                "root", "rd.systemd.verity", "usrhash", "systemd.verity_usr_data", "systemd.verity_usr_hash",
+                "systemd.verity_usr_options", "mount.usr", "mount.usrfstype", "mount.usrflags",
+            ],
+            [
+                "root=/dev/x", "rd.systemd.verity=1", "usrhash=abc", "systemd.verity_usr_data=/dev/d",
+                "systemd.verity_usr_hash=/dev/h", "systemd.verity_usr_options=ignore-corruption",
+                "mount.usr=/dev/mapper/usr", "mount.usrfstype=ext4", "mount.usrflags=a,ro",
             ],
         ),
     ],

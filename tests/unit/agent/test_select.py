@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests.unit.agent.statuses import config
+from tests.unit.config.host.texts import FULL
 
 from twinroot.agent.errors import ServicingError
 from twinroot.agent.select import changed_storage, update_type
@@ -47,6 +48,13 @@ CASES: list[tuple[str, str, ServicingType]] = [
 @pytest.mark.parametrize(("before", "now", "expected"), CASES)
 def test_the_type_of_an_update(before: str, now: str, expected: ServicingType) -> None:
     assert update_type(config(more=before), config(more=now)) is expected
+
+
+def test_an_etc_that_cannot_change_is_written_with_a_new_system() -> None:
+    before, now = (
+        parse_host_config(FULL.replace("dhcp4: true", f"dhcp4: {value}"), "a").config for value in ("true", "false")
+    )
+    assert before != now and update_type(before, now) is AB
 
 
 def image(text: str) -> HostConfig:

@@ -37,18 +37,26 @@ _SEARCH = re.compile(
 
 
 @dataclass(frozen=True)
-class RootVerity:
-    """The devices of a root that dm-verity protects, and what happens when data is found to be wrong."""
+class VerityDevice:
+    """The devices of a `root` or `usr` that dm-verity protects, and what happens when data is found to be wrong.
 
+    `type` and `options` are those of the file system on it.
+    """
+
+    name: str
     data: str
     hashes: str
     root_hash: str
     corruption_option: str = "io-error"
+    type: str = "ext4"
+    options: str = "ro"
 
 
 @dataclass(frozen=True)
 class Overlay:
-    """A writable overlay over a read-only root: directories, and the device that upper and work lie on."""
+    """An overlay over a directory of a read-only root: `lower` as the system calls it, the device that the other two
+    lie on, and what they are called there.
+    """
 
     lower: str
     upper: str
@@ -66,7 +74,7 @@ class KernelTarget:
 
     device: str
     selinux: SelinuxMode | None = None
-    verity: RootVerity | None = None
+    verity: VerityDevice | None = None
     overlay: Overlay | None = None
     netplan: bool = False
     extra: tuple[str, ...] = ()
@@ -99,7 +107,8 @@ def settled_arguments(target: KernelTarget) -> tuple[tuple[str, ...], tuple[str,
         wanted.append(f"rd.overlayfs={overlay.lower},{overlay.upper},{overlay.work},{overlay.device}")
     if target.verity is not None:
         verity = _verity(target.verity)
-        names += [command_line.argument_name(argument) for argument in verity] + ["systemd.verity_root_options"]
+        options = f"systemd.verity_{target.verity.name}_options"
+        names += [*(command_line.argument_name(argument) for argument in verity), options]
         wanted += verity
     return tuple(dict.fromkeys(names)), tuple(wanted)
 
@@ -142,15 +151,23 @@ def with_boot_file_system(stub: str, uuid: str) -> str:
     return found
 
 
-def _verity(verity: RootVerity) -> list[str]:
-    option = _CORRUPTION[verity.corruption_option]
+def _verity(verity: VerityDevice) -> list[str]:
+    """What systemd opens the device by (systemd-veritysetup-generator(8)), and mounts /usr by."""
+    prefix, option = f"systemd.verity_{verity.name}", _CORRUPTION[verity.corruption_option]
     found = [
         "rd.systemd.verity=1",
-        f"roothash={verity.root_hash}",
-        f"systemd.verity_root_data={verity.data}",
-        f"systemd.verity_root_hash={verity.hashes}",
+        f"{verity.name}hash={verity.root_hash}",
+        f"{prefix}_data={verity.data}",
+        f"{prefix}_hash={verity.hashes}",
     ]
-    return found + ([f"systemd.verity_root_options={option}"] if option else [])
+    found += [f"{prefix}_options={option}"] if option else []
+    if verity.name == "usr":
+        found += [
+            "mount.usr=/dev/mapper/usr",
+            f"mount.usrfstype={verity.type}",
+            f"mount.usrflags={verity.options}",
+        ]
+    return found
 
 
 def _entry(path: str, text: str, names: tuple[str, ...], wanted: tuple[str, ...], extra: tuple[str, ...]) -> str:

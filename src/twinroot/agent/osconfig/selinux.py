@@ -44,6 +44,18 @@ def set_mode(root: Path, wanted: Mode | None) -> Mode | None:
     return mode
 
 
+def check_overlaid(mode: Mode | None) -> None:
+    """ServicingError for a mode that a system with an overlay over /etc would not start in."""
+    if mode == "enforcing":
+        message = (
+            "SELinux cannot be enforcing on a system whose root verity protects: the overlay over /etc has no labels"
+        )
+        hint = "set os.selinux.mode: permissive, or disabled"
+        raise ServicingError(
+            "invalid-host-configuration-dynamic", message, hint=hint, inner="root-verity-and-selinux-unsupported"
+        )
+
+
 def labelled_mounts(mounts: Sequence[tuple[str, str, bool]]) -> tuple[str, ...]:
     """The mount points that get labels, of (path, type of file system, whether it is writable)."""
     return tuple(path for path, kind, writable in mounts if writable and kind in _LABELLED)

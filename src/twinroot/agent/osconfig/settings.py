@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from uuid import uuid4
 
 from twinroot.agent.errors import ServicingError
 from twinroot.agent.osconfig.blame import blaming
@@ -41,6 +42,12 @@ def carry_machine_id(old_root: Path, new_root: Path) -> None:
         if not re.fullmatch(r"[0-9a-f]{32}", text):
             raise ServicingError("copy-machine-id", f"{_MACHINE_ID} of the running system holds no machine id")
         place_file(new_root, _MACHINE_ID, f"{text}\n").chmod(0o444)
+
+
+def make_machine_id(root: Path) -> None:
+    """Give a system a machine id of its own: where its /etc cannot change, it would have another one at each start."""
+    with blaming("create-machine-id", "the machine id"):
+        place_file(root, _MACHINE_ID, f"{uuid4().hex}\n").chmod(0o444)
 
 
 def set_up_modules(root: Path, modules: Sequence[Module]) -> None:

@@ -6,19 +6,20 @@ import logging
 from pathlib import Path
 
 from twinroot.agent.boot.boot_entries import label_of
-from twinroot.agent.boot.grub_plan import KernelTarget
 from twinroot.agent.boot.grub_target import configure_grub, settle_stub
 from twinroot.agent.osconfig import initrd, network, selinux, settings, users
 from twinroot.agent.osconfig.blame import blaming
 from twinroot.agent.osconfig.files import write_files
 from twinroot.agent.scripts import Loaded, environment_of, failure, run_in_target
 from twinroot.agent.servicing.initrd_needs import needs_new_initrd
-from twinroot.agent.servicing.job import Job, Materials, root_of
+from twinroot.agent.servicing.job import Job, Materials
+from twinroot.agent.servicing.kernel_target import kernel_target
 from twinroot.agent.servicing.machine import hostname
 from twinroot.agent.states import ServicingType
 from twinroot.agent.storage.deploy_plan import MountStep, fstab
 from twinroot.config.host.internal_params import is_set
 from twinroot.config.host.places import DEFAULT_DATASTORE
+from twinroot.config.host.storage_rules import root_verity
 from twinroot.errors import CommandError, MissingToolError
 from twinroot.sandbox.chroot import Chroot, open_chroot
 from twinroot.sandbox.paths import make_directory, place_file
@@ -33,6 +34,8 @@ def configure(job: Job, root: Path, mounts: tuple[MountStep, ...], materials: Ma
     """
     config = job.config
     mode = selinux.set_mode(root, config.os.selinux.mode)
+    if root_verity(config.storage):
+        selinux.check_overlaid(mode)
     _write_storage(job, root)
     if not job.uki:
         _configure_boot(job, root, mode)
@@ -70,15 +73,7 @@ def _write_storage(job: Job, root: Path) -> None:
 
 
 def _configure_boot(job: Job, root: Path, mode: selinux.Mode | None) -> None:
-    root_id = root_of(job.config).device_id
-    assert root_id is not None
-    target = KernelTarget(
-        str(job.devices.path(root_id)),
-        selinux=mode,
-        netplan=job.config.os.netplan is not None,
-        extra=job.config.os.kernel_command_line.extra_command_line,
-    )
-    configure_grub(root, target)
+    configure_grub(root, kernel_target(job.config, job.devices, job.image, mode))
     assert job.esp.mount_point is not None
     esp = root / job.esp.mount_point.target.lstrip("/")
     settle_stub(esp, label_of(job.target, job.install_index), job.boot_filesystem.fs_uuid, on_trial=not job.installs)
@@ -88,6 +83,8 @@ def _write_settings(job: Job, root: Path) -> None:
     config = job.config
     if not job.installs:
         settings.carry_machine_id(Path("/"), root)
+    elif root_verity(config.storage):
+        settings.make_machine_id(root)
     name = settings.hostname_of(config, hostname(), ab_update=not job.installs)
     if name is not None:
         settings.write_hostname(root, name)

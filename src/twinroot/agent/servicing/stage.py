@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from twinroot.agent.boot import slots
@@ -22,11 +22,14 @@ from twinroot.agent.servicing import boot, machine
 from twinroot.agent.servicing.configure import configure
 from twinroot.agent.servicing.initrd_needs import without_effect
 from twinroot.agent.servicing.job import Job, Materials
+from twinroot.agent.storage import verity
 from twinroot.agent.storage.deploy import deploy
 from twinroot.agent.storage.deploy_plan import Deployment, plan_deployment, plan_mounts
+from twinroot.agent.storage.etc_overlay import overlaid_etc
 from twinroot.agent.storage.image_checks import image_problems, wanted_filesystems
-from twinroot.agent.storage.new_root import mounted_root, place_for_new_root
+from twinroot.agent.storage.new_root import mounted_root, place_for_new_root, unmount_leftovers
 from twinroot.config.host.internal_params import is_set
+from twinroot.config.host.storage_rules import root_verity
 from twinroot.errors import CommandError, MissingToolError, TwinrootError
 from twinroot.events import phase
 from twinroot.tools.blkid import probe
@@ -43,6 +46,10 @@ def check_image(job: Job) -> None:
     if job.image.os_arch != machine.architecture():
         message = f"the image is for {job.image.os_arch}, this machine is {machine.architecture()}"
         raise ServicingError("mismatched-architecture", message)
+    if job.uki and root_verity(job.config.storage):
+        message = "verity at / is not built yet for images that start by unified kernels (systemd-boot)"
+        hint = "use an image with grub, or one that protects /usr"
+        raise ServicingError("invalid-host-configuration-dynamic", message, hint=hint)
     if not job.installs:
         _check_distribution(job)
     for setting in without_effect(job.config) if job.uki else ():
@@ -55,14 +62,26 @@ def check_image(job: Job) -> None:
 
 
 def check_tools(job: Job, deployment: Deployment) -> None:
-    """MissingToolError, before anything is touched, when a program is missing that staging will need."""
+    """MissingToolError, before anything is touched, when a program is missing that staging will need.
+
+    ServicingError when the kernel lacks something.
+    """
     needed = [*_TOOLS]
     needed += ["e2fsck", "resize2fs"] if any(each.grow for each in deployment.images) else []
     needed += [f"mkfs.{each.type}" for each in deployment.filesystems]
     needed += ["wipefs"] if deployment.filesystems or deployment.swaps or job.installs else []
     needed += ["mkswap"] if deployment.swaps else []
     needed += ["partx"] if job.installs else []
+    needed += ["veritysetup"] if deployment.verity else []
     require(needed)
+    if deployment.verity:
+        verity.check_kernel()
+
+
+def _close_leftovers(place: Path) -> None:
+    """What an interrupted run left of a new system, mounted or open, keeps nobody from writing that anew."""
+    unmount_leftovers(place)
+    verity.close_leftovers()
 
 
 def run_pre_servicing(job: Job, materials: Materials) -> None:
@@ -82,6 +101,8 @@ def write_system(job: Job, materials: Materials, begin: Callable[[], None], *, e
     """
     deployment = plan_deployment(job.devices, job.image, job.kind)
     check_tools(job, deployment)
+    place = place_for_new_root()
+    _close_leftovers(place)
     boot.RUN.mkdir(parents=True, exist_ok=True)
     with boot.esp_content(job.cosi, boot.RUN) as content:
         image = slots.ImageBoot(
@@ -92,7 +113,11 @@ def write_system(job: Job, materials: Materials, begin: Callable[[], None], *, e
         _begin(job, image, begin)
         _write_images(job, deployment)
         mounts = plan_mounts(job.devices, job.image)
-        with mounted_root(mounts, place_for_new_root()) as root:
+        with (
+            verity.opened_verity(deployment.verity),
+            mounted_root(mounts, place) as root,
+            overlaid_etc(root) if root_verity(job.config.storage) else nullcontext(),
+        ):
             slots.place(_side(job, esp_below(job, root)), image, job.target)
             _run_post_provision(job, materials, root)
             configure(job, root, mounts, materials)
@@ -157,8 +182,8 @@ def _active_uuids(job: Job) -> dict[str, str]:
     found = {}
     for path, filesystem in wanted_filesystems(job.devices).items():
         if filesystem.device_id and job.devices.graph.is_on_pair(filesystem.device_id) and not filesystem.is_esp:
-            verity = job.devices.verity(filesystem.device_id)
-            device_id = verity.data_device_id if verity else filesystem.device_id
+            protected = job.devices.verity(filesystem.device_id)
+            device_id = protected.data_device_id if protected else filesystem.device_id
             uuid = probe(job.devices.path(device_id, other=True)).uuid
             if uuid is None:
                 log.warning("The filesystem that runs at %s has no UUID that could be compared", path)

@@ -11,13 +11,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from twinroot.agent.errors import ServicingError
-from twinroot.agent.storage.deploy_plan import Deployment, ImageWrite, VerityOpen
+from twinroot.agent.storage.deploy_plan import Deployment, ImageWrite
 from twinroot.agent.storage.disk_write import claimed
 from twinroot.agent.stream import Written, write_image
 from twinroot.formats.cosi.reader import CosiFile
-from twinroot.interrupts import held
 from twinroot.tools import e2fsprogs
-from twinroot.tools.block_devices import close_verity, make_filesystem, make_swap, open_verity, wipe_signatures
+from twinroot.tools.block_devices import make_filesystem, make_swap, wipe_signatures
 from twinroot.tools.run import run
 
 Advance = Callable[[str, int], None]
@@ -73,15 +72,4 @@ def _exclusive(target: Path) -> Iterator[None]:
         yield
         return
     with claimed(target):
-        yield
-
-
-@contextmanager
-def opened_verity(devices: tuple[VerityOpen, ...]) -> Iterator[None]:
-    """The verity devices of the new system, open while the block runs."""
-    with ExitStack() as stack:
-        for device in devices:
-            with held():
-                open_verity(device.data, device.hashes, device.name, device.root_hash)
-                stack.callback(close_verity, device.name)
         yield

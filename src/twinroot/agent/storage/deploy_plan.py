@@ -12,11 +12,13 @@ from twinroot.agent.states import ServicingType
 from twinroot.agent.storage.devices import Devices
 from twinroot.agent.storage.image_checks import EXT, wanted_filesystems
 from twinroot.config.host.filesystems import Filesystem
+from twinroot.config.host.storage_rules import ETC_OVERLAY, root_verity
 from twinroot.formats.cosi.model import Filesystem as ImageFilesystem
 from twinroot.formats.cosi.model import ImageFile, Metadata
 from twinroot.storage.fstab import render_line
 
-ROOT_OVERLAY = "/var/lib/trident-overlay/etc"
+ROOT_OVERLAY = f"{ETC_OVERLAY}/etc"
+"""Where a system whose root cannot change keeps what differs in /etc: below it are `upper` and `work`."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ _IN_MEMORY = (
     MountStep("tmpfs", "/tmp", "tmpfs", "mode=1777"),
     MountStep("tmpfs", "/run", "tmpfs", "mode=0755"),
 )
+_STAND_IN = MountStep("tmpfs", "/", "tmpfs", "mode=0755")
 
 
 def plan_deployment(devices: Devices, image: Metadata, kind: ServicingType) -> Deployment:
@@ -133,15 +136,19 @@ def _verity(devices: Devices, device_id: str, found: ImageFilesystem) -> list[Ve
 def plan_mounts(devices: Devices, image: Metadata | None) -> tuple[MountStep, ...]:
     """The mounts of the new system while it is prepared, each behind those that it lies in.
 
-    Without the image, mount finds out which types its filesystems have.
+    Without the image, mount finds out which types its filesystems have, and nobody knows the root hash of what verity
+    protects: in place of such a root is an empty file system in memory, for the sake of what is mounted in it.
     """
     steps: list[MountStep] = []
     for filesystem in devices.storage.filesystems:
         if filesystem.mount_point is None:
             continue
-        verity = devices.verity(filesystem.device_id)
-        source = f"/dev/mapper/{verity.name}_new" if verity else _source(devices, filesystem)
         path = filesystem.mount_point.target
+        verity = devices.verity(filesystem.device_id)
+        if verity and image is None:
+            steps += [_STAND_IN] if path == "/" else []
+            continue
+        source = f"/dev/mapper/{verity.name}_new" if verity else _source(devices, filesystem)
         steps.append(MountStep(source, path, _type(filesystem, image), filesystem.mount_point.options))
     taken = {step.path for step in steps}
     steps += [step for step in _IN_MEMORY if step.path not in taken]
@@ -160,8 +167,7 @@ def fstab(devices: Devices, image: Metadata) -> str:
         if devices.verity(filesystem.device_id):
             line = f"# Mounted by the initramfs, as dm-verity protects it: {line}"
         lines.append(line)
-    mounted = {each.mount_point.target: each for each in devices.storage.filesystems if each.mount_point}
-    if "/" in mounted and devices.verity(mounted["/"].device_id):
+    if root_verity(devices.storage):
         options = f"lowerdir=/etc,upperdir={ROOT_OVERLAY}/upper,workdir={ROOT_OVERLAY}/work,ro"
         lines.append(render_line("overlay", "/etc", "overlay", options, "2"))
     for swap in devices.storage.swap:

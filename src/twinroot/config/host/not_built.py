@@ -15,7 +15,6 @@ from twinroot.config.uses import Pattern
 NOT_BUILT = (
     Pattern("storage.encryption"),
     Pattern("storage.raid.software"),
-    Pattern("storage.verity"),
     Pattern("os.sysexts"),
     Pattern("os.confexts"),
     Pattern("trident.phonehome"),
@@ -27,7 +26,6 @@ NOT_BUILT = (
     Pattern("internalParams.streamSlowSpeedReportingThresholdMbps"),
     Pattern("internalParams.veritySignaturePaths"),
     Pattern("internalParams.waitForSystemdNetworkd"),
-    Pattern("internalParams.writableEtcOverlayHooks"),
 )
 
 

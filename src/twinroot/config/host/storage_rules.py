@@ -196,6 +196,11 @@ def datastore(config: HostConfig) -> Iterator[Finding]:
         at = ("trident",) if config.storage == Storage() else _FILESYSTEMS
         yield Finding(where, message, hint, at=at, code="datastore-path-not-in-known-volume")
         return
+    if found[1].mount_point and found[1].mount_point.read_only:
+        message = f"the agent's database {quoted(place)} is on a file system that is mounted read-only"
+        hint = "add a file system for it, for example at /var/lib/trident"
+        yield Finding(where, message, hint, at=(*_FILESYSTEMS, found[0]), code="datastore-path-not-in-known-volume")
+        return
     device = graph_of(config.storage).find(found[1].device_id)
     if device and device.kind is Kind.PAIR:
         message = (

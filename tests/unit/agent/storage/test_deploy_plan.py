@@ -128,6 +128,12 @@ def test_mounts_come_behind_what_they_lie_in() -> None:
     assert ("/tmp", "tmpfs", "tmpfs") in shown and ("/mnt/memory", "tmpfs", "tmpfs") in shown
 
 
+def test_without_the_image_nothing_lies_on_what_nobody_can_open() -> None:
+    steps = {step.path: step.source for step in plan_mounts(devices_of(FULL), None)}
+    assert steps["/"] == "tmpfs" and steps["/boot"].endswith("boot-a")
+    assert "/usr" not in {step.path for step in plan_mounts(devices_of(SMALL), None)}
+
+
 PATHS = st.lists(st.lists(st.sampled_from(["a", "b", "a-b", "a b".replace(" ", "."), "tmp"]), max_size=4), max_size=8)
 
 

@@ -15,7 +15,7 @@ from twinroot.config.shape import paths_of
 from twinroot.config.uses import Pattern
 
 KEYS = {show_path(path).replace("[0]", "[]") for path in paths_of(HostConfig)}
-IN_FULL = {"storage.encryption", "storage.raid.software", "storage.verity", "os.sysexts"}
+IN_FULL = {"storage.encryption", "storage.raid.software", "os.sysexts"}
 
 
 @pytest.mark.parametrize("pattern", NOT_BUILT, ids=lambda pattern: pattern.path)

@@ -100,6 +100,8 @@ RULES: list[tuple[str, str, str, str]] = [
         "datastore-path-not-in-known-volume"),
     ("datastorePath: /var/lib/trident/", "datastorePath: «/boot/", "trident.datastorePath",
         "datastore-path-in-a-b-update-volume"),
+    ("datastorePath: /var/lib/trident/", "datastorePath: «/opt/", "trident.datastorePath",
+        "datastore-path-not-in-known-volume"),
     # os
     ("- {name: ops,", "- {name: ops}\n    - {name: «ops,", "os.users[1].name", "duplicate-usernames"),
     ("{deviceId: ext, source: new, mountPoint: /var/lib/extensions}",
