@@ -74,10 +74,11 @@ class MountStep:
     options: str
 
 
-_IN_MEMORY = (
+IN_MEMORY = (
     MountStep("tmpfs", "/tmp", "tmpfs", "mode=1777"),
     MountStep("tmpfs", "/run", "tmpfs", "mode=0755"),
 )
+"""What every system has in memory while it runs, whatever its image has there."""
 _STAND_IN = MountStep("tmpfs", "/", "tmpfs", "mode=0755")
 
 
@@ -151,7 +152,7 @@ def plan_mounts(devices: Devices, image: Metadata | None) -> tuple[MountStep, ..
         source = f"/dev/mapper/{verity.name}_new" if verity else _source(devices, filesystem)
         steps.append(MountStep(source, path, _type(filesystem, image), filesystem.mount_point.options))
     taken = {step.path for step in steps}
-    steps += [step for step in _IN_MEMORY if step.path not in taken]
+    steps += [step for step in IN_MEMORY if step.path not in taken]
     return tuple(sorted(steps, key=lambda step: [part for part in step.path.split("/") if part]))
 
 

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from twinroot.agent.errors import ServicingError
-from twinroot.agent.storage.deploy_plan import MountStep
+from twinroot.agent.storage.deploy_plan import IN_MEMORY, MountStep
 from twinroot.errors import CommandError, InputError
 from twinroot.interrupts import held
 from twinroot.sandbox.mounts import unmount_below
@@ -40,7 +40,7 @@ def mounted_root(steps: Sequence[MountStep], root: Path) -> Iterator[Path]:
     unmount_leftovers(root)
     with ExitStack() as stack:
         for step in steps:
-            target = root if step.path == "/" else _mount_point(root, step.path)
+            target = root if step.path == "/" else _mount_point(root, step)
             with held():
                 run(_command(step, target))
                 stack.callback(_unmount, target)
@@ -59,11 +59,12 @@ def _command(step: MountStep, target: Path) -> list[str]:
     return ["mount", "-t", step.type, "-o", f"{step.options or 'defaults'},nodev", step.source, str(target)]
 
 
-def _mount_point(root: Path, path: str) -> Path:
-    """An empty directory of the new root, made when it is missing."""
+def _mount_point(root: Path, step: MountStep) -> Path:
+    """A directory of the new root, made when it is missing, in which a mount hides nothing."""
+    path = step.path
     try:
         target = make_directory(root, path)
-        if any(target.iterdir()):
+        if step not in IN_MEMORY and any(target.iterdir()):
             message = f"{path} of the new system is not empty, and would be hidden by what is mounted there"
             raise ServicingError(
                 "mount-newroot", message, hint="mount it elsewhere, or build the image without these files"
