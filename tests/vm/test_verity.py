@@ -79,11 +79,6 @@ _ROOT = Layout(
     {"boot": ("xbootldr", "256M"), "root": ("root", "2G"), "hashes": ("root-verity", "64M"), "var": ("var", "512M")},
     {"boot": "/boot", "protected": "/", "var": "/var"},
 )
-_USR = Layout(
-    "usr",
-    {"root": ("root", "1G"), "usr": ("usr", "2G"), "hashes": ("usr-verity", "64M")},
-    {"root": "/", "protected": "/usr"},
-)
 _OS = {
     "hostname": "sealed",
     "additionalFiles": [{"destination": "/etc/installed", "content": "yes"}],
@@ -143,21 +138,6 @@ def test_a_root_installed_and_updated_there_and_back(tmp_path: Path) -> None:
 
         begin_and_await(running, "trident rollback")
         check(console, _ROOT, images.second, "b")
-        switch_off(running)
-
-
-def test_a_usr_installed_and_updated(tmp_path: Path) -> None:
-    builder = VerityBuilder(tmp_path / "images", "usr")
-    images = Images(builder.image("1"), builder.image("2"))
-    machine = install(_USR, images.first, tmp_path)
-    with machine.switched_on(login=False) as running:
-        await_start(running)
-        console = running.console
-        check(console, _USR, images.first, "a")
-        with serving(images.second) as server:
-            write_file(console, CONFIGURATION, host_configuration(server, images.second))
-            begin_and_await(running, UPDATE)
-        check(console, _USR, images.second, "b")
         switch_off(running)
 
 

@@ -28,7 +28,13 @@ from twinroot.output.repack import cosi_plan
 from twinroot.output.unpack import unpack
 
 _MIB = 1 << 20
-_DRACUT = 'add_dracutmodules+=" systemd-veritysetup etc-overlay "\nadd_drivers+=" dm-verity overlay "\n'
+_DRACUT = """\
+add_dracutmodules+=" systemd-veritysetup etc-overlay "
+add_drivers+=" dm-verity overlay "
+install_items+=" /etc/systemd/system.conf.d/patience.conf "
+"""
+# Loaded hosts take minutes to see a disk, and the verity device comes on top.
+_PATIENCE = "[Manager]\nDefaultTimeoutStartSec=10min\nDefaultDeviceTimeoutSec=10min\n"
 _MODULE = "/usr/lib/dracut/modules.d/20etc-overlay"
 _SETUP = """#!/bin/bash
 check() { return 0; }
@@ -87,6 +93,7 @@ def additional_files() -> str:
     """What else an image needs, as YAML to stand below `os.additionalFiles`."""
     files = [
         {"destination": "/etc/dracut.conf.d/verity.conf", "content": _DRACUT},
+        {"destination": "/etc/systemd/system.conf.d/patience.conf", "content": _PATIENCE},
         {"destination": f"{_MODULE}/module-setup.sh", "content": _SETUP, "permissions": "755"},
         {"destination": f"{_MODULE}/mount.sh", "content": _MOUNT, "permissions": "755"},
     ]

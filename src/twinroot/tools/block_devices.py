@@ -66,9 +66,13 @@ def knows_verity() -> bool:
 def opened_verity_names(blocks: Path = Path("/sys/block")) -> Iterator[str]:
     """The names of all verity devices that are open; `blocks` is where the kernel tells of its block devices."""
     for mapped in sorted(blocks.glob("dm-*/dm")):
-        # The kernel's own mark of who made a device; libcryptsetup begins those of its devices so.
-        if (mapped / "uuid").read_text().startswith("CRYPT-VERITY-"):
-            yield (mapped / "name").read_text().strip()
+        try:
+            uuid, name = ((mapped / field).read_text().strip() for field in ("uuid", "name"))
+        except FileNotFoundError:
+            continue  # It has gone meanwhile.
+        # What made a device gives it a mark; libcryptsetup's begins so.
+        if uuid.startswith("CRYPT-VERITY-"):
+            yield name
 
 
 def verify_verity(data: Path, hashes: Path, root_hash: str) -> None:

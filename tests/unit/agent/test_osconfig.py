@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,14 @@ from twinroot.agent.errors import ServicingError
 from twinroot.agent.osconfig.files import load_files, write_files
 from twinroot.agent.osconfig.initrd import initrd_command
 from twinroot.agent.osconfig.network import NETPLAN, apply_at_runtime, netplan_text, write_netplan
-from twinroot.agent.osconfig.selinux import Mode, final_mode, labelled_mounts, set_mode
-from twinroot.agent.osconfig.settings import carry_machine_id, hostname_of, set_up_modules, write_hostname
+from twinroot.agent.osconfig.selinux import Mode, check_overlaid, final_mode, labelled_mounts, set_mode
+from twinroot.agent.osconfig.settings import (
+    carry_machine_id,
+    hostname_of,
+    make_machine_id,
+    set_up_modules,
+    write_hostname,
+)
 from twinroot.agent.osconfig.users import SSHD_CONFIG, SSHD_USERS, commands, sshd_files
 from twinroot.config.host.config import HostConfig
 from twinroot.config.host.files import AdditionalFile
@@ -124,6 +131,16 @@ def test_a_host_name_is_written_in_place_of_a_link(tmp_path: Path) -> None:
     (root / "etc/hostname").symlink_to(outside)
     write_hostname(root, "new")
     assert ((root / "etc/hostname").read_text(), outside.read_text()) == ("new\n", "mine")
+
+
+def test_a_machine_id_is_made(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/machine-id").write_text("uninitialized\n")
+    make_machine_id(tmp_path)
+    first = (tmp_path / "etc/machine-id").read_text()
+    make_machine_id(tmp_path)
+    second = (tmp_path / "etc/machine-id").read_text()
+    assert first != second and all(re.fullmatch(r"[0-9a-f]{32}\n", text) for text in (first, second))
 
 
 def test_the_machine_id_is_carried_over(tmp_path: Path) -> None:
@@ -288,3 +305,11 @@ def test_initrds(there: set[str], debug: bool, expected: str) -> None:
 def test_a_system_that_cannot_make_an_initrd() -> None:
     with pytest.raises(ServicingError, match="none of dracut"):
         initrd_command(lambda _: False)
+
+
+def test_a_mode_that_an_overlay_over_etc_does_not_allow() -> None:
+    for mode in (None, "disabled", "permissive"):
+        check_overlaid(mode)
+    with pytest.raises(ServicingError, match="cannot be enforcing") as caught:
+        check_overlaid("enforcing")
+    assert caught.value.inner == "root-verity-and-selinux-unsupported"

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from twinroot.agent.boot import slots
 from twinroot.agent.errors import ServicingError
+from twinroot.agent.osconfig import selinux
 from twinroot.agent.scripts import environment_of, failure, run_on_host
 from twinroot.agent.servicing import boot, machine
 from twinroot.agent.servicing.configure import configure
@@ -46,10 +47,8 @@ def check_image(job: Job) -> None:
     if job.image.os_arch != machine.architecture():
         message = f"the image is for {job.image.os_arch}, this machine is {machine.architecture()}"
         raise ServicingError("mismatched-architecture", message)
-    if job.uki and root_verity(job.config.storage):
-        message = "verity at / is not built yet for images that start by unified kernels (systemd-boot)"
-        hint = "use an image with grub, or one that protects /usr"
-        raise ServicingError("invalid-host-configuration-dynamic", message, hint=hint)
+    if root_verity(job.config.storage):
+        _check_read_only_root(job)
     if not job.installs:
         _check_distribution(job)
     for setting in without_effect(job.config) if job.uki else ():
@@ -166,6 +165,14 @@ def _write_images(job: Job, deployment: Deployment) -> None:
         written = deploy(job.cosi, deployment, advance=tell)
     log.info("%d bytes of images were written, %d were there already", written.written, written.kept)
     settle()
+
+
+def _check_read_only_root(job: Job) -> None:
+    """ServicingError for what does not go together with a root that verity protects."""
+    selinux.check_overlaid(job.config.os.selinux.mode)
+    if job.uki:
+        message = "verity at / is not built yet for images that start by unified kernels (systemd-boot)"
+        raise ServicingError("invalid-host-configuration-dynamic", message, hint="use an image with grub")
 
 
 def _check_distribution(job: Job) -> None:

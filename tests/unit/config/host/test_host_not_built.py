@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from tests.unit.config.host.texts import FULL
+from tests.unit.config.host.texts import FULL, SMALL
 
 from twinroot.config.host.config import HostConfig
 from twinroot.config.host.internal_params import KNOWN
@@ -28,6 +28,10 @@ def test_what_is_used_is_named(config_of: Callable[[str], HostConfig]) -> None:
     found = {show_path(finding.path): finding.message for finding in unbuilt(config_of(FULL))}
     assert set(found) == IN_FULL
     assert found["os.sysexts"] == "this is not built yet in this version of twinroot"
+
+
+def test_of_verity_what_is_at_usr(config_of: Callable[[str], HostConfig]) -> None:
+    assert {show_path(finding.path) for finding in unbuilt(config_of(SMALL))} == {"storage.verity[0].name"}
 
 
 def test_internal_parameters_are_named_one_by_one(config_of: Callable[[str], HostConfig]) -> None:
