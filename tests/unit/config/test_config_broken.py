@@ -58,7 +58,7 @@ def follow_ups(text: str, model: type[Section], rules: tuple[Rule[Any], ...]) ->
                 yield f"with {show_path(path)} wrong: {problem.key}: {problem.message}"
 
 
-@pytest.mark.parametrize("name", sorted({row[0] for row in (*ALONE, *UPON_OTHERS)}))
+@pytest.mark.parametrize("name", sorted({*(row[0] for row in ALONE), *(row[0] for row in UPON_OTHERS)}))
 def test_one_wrong_value_is_one_mistake_in_an_image_configuration(name: str) -> None:
     text = TEXTS[f"{name}.yaml"]
     assert problems_of(text, ImageConfig, IMAGE_RULES) == []
