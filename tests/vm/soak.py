@@ -1,6 +1,8 @@
 """The long tests of servicing (`make soak`): forty power cuts in updates, thirty damaged images. Prints tables.
 
-python -m tests.vm.soak [--cuts 40] [--flips 30]
+python -m tests.vm.soak [--cuts 40] [--flips 30] [--machines 2]
+
+The cuts are dealt out to several machines that run at the same time; a row is printed as soon as it is known.
 """
 
 from __future__ import annotations
@@ -8,6 +10,8 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.vm.cuts import HEAD, CutUpdates, parts
@@ -30,6 +34,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Power cuts and damaged images, many of them.")
     parser.add_argument("--cuts", type=int, default=40, help="power cuts, spread evenly over an update (default: 40)")
     parser.add_argument("--flips", type=int, default=30, help="images with one byte changed (default: 30)")
+    parser.add_argument("--machines", type=int, default=2, help="machines whose power is cut at once (default: 2)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="twinroot-soak-", dir="/var/tmp") as directory:
         place = Path(directory)
@@ -38,19 +43,32 @@ def main() -> int:
         images = Images(builder.image("1"), builder.image("2"))
         (place / "first").mkdir()
         first = first_start(images.first, place / "first")
-        bad = _cut(CutUpdates(first.copy(place / "cuts"), images), arguments.cuts) if arguments.cuts else 0
+        machines = [first.copy(place / f"cuts-{number}") for number in range(min(arguments.machines, arguments.cuts))]
+        bad = _cut_all(machines, images, parts(arguments.cuts)) if machines else 0
         bad += _damage(first.copy(place / "damage"), images, arguments.flips) if arguments.flips else 0
     return 1 if bad else 0
 
 
-def _cut(updates: CutUpdates, count: int) -> int:
+def _cut_all(machines: Sequence[Serviced], images: Images, moments: Sequence[float]) -> int:
+    """Cut the power at all moments; how many machines were not well."""
     print(HEAD, flush=True)
-    bad = 0
+    dealt = [moments[number :: len(machines)] for number in range(len(machines))]
+    with ThreadPoolExecutor(len(machines)) as pool:
+        bad = sum(pool.map(_cut, machines, [images] * len(machines), dealt))
+    print(
+        f"{len(moments)} power cuts, {bad} machines that were not well; updates after the last ones succeeded",
+        flush=True,
+    )
+    return bad
+
+
+def _cut(machine: Serviced, images: Images, moments: Sequence[float]) -> int:
+    updates = CutUpdates(machine, images)
     updates.measure()
-    for cut in updates.cuts(parts(count)):
+    bad = 0
+    for cut in updates.cuts(moments):
         print(cut.row(), flush=True)
         bad += not cut.well
-    print(f"{count} power cuts, {bad} machines that were not well; the update after the last one succeeded", flush=True)
     return bad
 
 
