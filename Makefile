@@ -16,7 +16,7 @@ PYTEST := $(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 help:
 	@echo "make demo    build the base images, the agent and the example A/B image, show it, boot it"
 	@echo "make test    everything: lint, types, layers, unit, tool and VM tests"
-	@echo "make soak    power cuts and damaged images by the dozen, in machines (hours)"
+	@echo "make soak    longer tests: power cuts and damaged images by the dozen, kinds of machines (hours)"
 	@echo "make check   the quick part of it: lint, types, layers, unit tests"
 	@echo "make images  only the base images and the package repository"
 	@echo "make packages  the agent's packages: bin/trident-rpms.tar.gz, bin/trident-debs.tar.gz"
@@ -76,10 +76,12 @@ check: lint
 	@$(PYTEST) -q tests/unit
 
 test: lint images
-	@$(PYTEST) --durations=12
+	@$(PYTEST) -m "not soak" --durations=24
 
-# Hours: forty power cuts in updates, thirty damaged images, each in a machine; prints tables.
+# Hours: machines with unified kernels and with verity; forty power cuts in updates, thirty damaged images, which print
+# tables.
 soak: images bin/trident-rpms.tar.gz
+	@$(PYTEST) -m soak --durations=0
 	@$(BIN)/python -m tests.vm.soak
 
 format: setup

@@ -39,7 +39,7 @@ from tests.vm.uki_images import ESP_SIZE, unified
 from twinroot.vm.console import Console
 from twinroot.vm.machine import Machine
 
-pytestmark = [pytest.mark.vm, pytest.mark.images, pytest.mark.packages, pytest.mark.timeout(5400)]
+pytestmark = [pytest.mark.vm, pytest.mark.soak, pytest.mark.images, pytest.mark.packages, pytest.mark.timeout(5400)]
 
 _KERNELS = "ls /boot/efi/EFI/Linux /boot/efi/loader/entries 2> /dev/null"
 _ESP = "find /boot/efi -type f | sort | xargs sha256sum; efibootmgr | grep -v BootCurrent"

@@ -30,7 +30,7 @@ from twinroot.formats.cosi.reader import open_cosi
 from twinroot.vm.console import Console
 from twinroot.vm.machine import Machine
 
-pytestmark = [pytest.mark.vm, pytest.mark.images, pytest.mark.packages, pytest.mark.timeout(5400)]
+pytestmark = [pytest.mark.vm, pytest.mark.soak, pytest.mark.images, pytest.mark.packages, pytest.mark.timeout(5400)]
 
 CONFIGURATION = "/run/update.yaml"  # /etc cannot be written
 UPDATE = f"trident update {CONFIGURATION}"
