@@ -78,7 +78,7 @@ check: lint
 test: lint images
 	@$(PYTEST) -m "not soak" --durations=24
 
-# Hours: machines with unified kernels and with verity; forty power cuts in updates, thirty damaged images, which print
+# Hours: more failing updates, unified kernels, verity, Debian; forty power cuts in updates and thirty damaged images, which print
 # tables.
 soak: images bin/trident-rpms.tar.gz
 	@$(PYTEST) -m soak --durations=0

@@ -32,7 +32,7 @@ from tests.vm.servicing import (
 from twinroot.vm.console import Console
 from twinroot.vm.machine import Machine
 
-_UPDATE = 1800.0  # seconds
+_UPDATE = 900.0  # seconds
 _FILES = "cd / && find usr boot -xdev -type f ! -name 'grub*' -print0 | sort -z | xargs -0 sha256sum | sha256sum"
 _STARTED = "BdsDxe: starting Boot"
 _COMMITTED = re.compile(r"(Finished|Failed)[^\n]*(trident\.service|Commit the OS)")

@@ -44,7 +44,13 @@ class Installer:
         """A machine that runs it, keeps its disk, and is off when the installer restarts it."""
         extra = ("-kernel", str(self.kernel), "-initrd", str(self.initrd), "-append", _ARGUMENTS)
         return Options(
-            network=True, efi_variables=variables, memory_mib=memory_mib, reboots=False, persistent=True, extra=extra
+            network=True,
+            efi_variables=variables,
+            memory_mib=memory_mib,
+            reboots=False,
+            persistent=True,
+            extra=extra,
+            processor="x86-64-v2",
         )
 
 

@@ -17,7 +17,7 @@ from tests.vm.servicing import (
     write_file,
 )
 
-pytestmark = [pytest.mark.vm, pytest.mark.images, pytest.mark.packages, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.vm, pytest.mark.images, pytest.mark.packages, pytest.mark.timeout(2400)]
 
 
 def test_nothing_of_a_damaged_image_starts(images: Images, machine: Serviced) -> None:

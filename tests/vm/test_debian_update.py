@@ -20,7 +20,7 @@ from tests.vm.servicing import (
     write_file,
 )
 
-pytestmark = [pytest.mark.vm, pytest.mark.images, pytest.mark.packages, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.vm, pytest.mark.soak, pytest.mark.images, pytest.mark.packages, pytest.mark.timeout(3600)]
 
 
 def test_there_and_back(tmp_path: Path) -> None:

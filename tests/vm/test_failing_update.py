@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 import yaml
 from tests.vm.servicing import (
@@ -20,7 +22,7 @@ from tests.vm.servicing import (
     write_file,
 )
 
-pytestmark = [pytest.mark.vm, pytest.mark.images, pytest.mark.packages, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.vm, pytest.mark.images, pytest.mark.packages, pytest.mark.timeout(2400)]
 
 FAILURES: dict[str, tuple[dict[str, object], str]] = {
     # What the configuration of the update breaks, and the error that tells of it afterwards.
@@ -57,10 +59,21 @@ FAILURES: dict[str, tuple[dict[str, object], str]] = {
 
 
 def test_the_machine_comes_back_by_itself(images: Images, machine: Serviced) -> None:
+    _all_fail(images, machine, ("the kernel is damaged", "a health check fails"))
+
+
+@pytest.mark.soak
+def test_the_machine_comes_back_from_what_shows_late(images: Images, machine: Serviced) -> None:
+    _all_fail(images, machine, ("there is no init", "it hangs"))
+
+
+def _all_fail(images: Images, machine: Serviced, failures: Sequence[str]) -> None:
+    """Update to systems that fail, one after the other, and then to one that is well."""
     with machine.switched_on() as running, serving(images.second) as server:
         console = running.console
         kernel = console.check("uname -r").strip()
-        for failure, (more, error) in FAILURES.items():
+        for failure in failures:
+            more, error = FAILURES[failure]
             text = host_configuration(server, images.second, more).replace("KERNEL", kernel)
             write_file(console, HOST_CONFIGURATION, text)
             console.send("trident update -v info\n")

@@ -10,7 +10,7 @@ from tests.vm.servicing import Images, Serviced, await_start, serving, status, s
 
 from twinroot.vm.machine import Machine
 
-pytestmark = [pytest.mark.vm, pytest.mark.images, pytest.mark.packages, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.vm, pytest.mark.images, pytest.mark.packages, pytest.mark.timeout(2400)]
 
 _STORAGE = {
     "disks": [

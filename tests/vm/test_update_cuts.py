@@ -9,7 +9,7 @@ import pytest
 from tests.vm.cuts import CutUpdates, parts
 from tests.vm.servicing import Images, Serviced
 
-pytestmark = [pytest.mark.vm, pytest.mark.images, pytest.mark.packages, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.vm, pytest.mark.images, pytest.mark.packages, pytest.mark.timeout(2400)]
 
 
 def test_power_fails_during_updates(images: Images, machine: Serviced) -> None:

@@ -26,7 +26,7 @@ from typing import IO, Literal, Self
 
 from twinroot.errors import InputError, MachineError
 from twinroot.tools import qemu_img, qemu_system
-from twinroot.tools.qemu_system import Channels, Disk, Hardware, Uefi
+from twinroot.tools.qemu_system import Channels, Disk, Hardware, Processor, Uefi
 from twinroot.tools.run import start, stop
 from twinroot.vm import firmware
 from twinroot.vm.console import Console
@@ -43,11 +43,13 @@ class Options:
     `efi_variables` is a file that keeps the firmware's variables between machines (made from the template when it does
     not exist). `persistent` writes into the disk images themselves. `forwards`: pairs (port on our loopback, port in
     the guest), with `network`. `reboots` False: QEMU ends when the guest reboots. `write_log`: a new file for what is
-    written to the first disk, from which it can be told what a power cut leaves. `extra`: more QEMU arguments.
+    written to the first disk, from which it can be told what a power cut leaves. `processor` counts where machines are
+    emulated. `extra`: more QEMU arguments.
     """
 
     memory_mib: int = 2048
     cpus: int = 2
+    processor: Processor = "max"
     firmware: FirmwareKind = "uefi"
     efi_variables: Path | None = None
     extra_disks: tuple[Disk, ...] = ()
@@ -83,6 +85,7 @@ def prepare(image: Path, image_format: str, options: Options, work: Path) -> Har
         memory_mib=options.memory_mib,
         cpus=options.cpus,
         accelerator=accelerator(os.environ),
+        processor=options.processor,
         network=options.network,
         forwards=options.forwards,
         reboots=options.reboots,
