@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from twinroot.agent.boot.boot_entries import NEXT, ORDER, arm, promote_current, read_boot_variables
+from twinroot.agent.boot.boot_entries import NEXT, ORDER, arm, promote, read_boot_variables
 from twinroot.agent.boot.efi_variables import GLOBAL, LOADER, Delete, EfiVariables, Set, Variable
 from twinroot.agent.errors import ServicingError
 from twinroot.errors import CommandError, FormatError, HostError
@@ -46,9 +46,9 @@ def test_entries_are_made_and_found_again(variables: EfiVariables) -> None:
     assert (then.order, then.next) == ((1, 0), 1)
     assert then.entries[1] == new_option("AZLA", ESP, LOADER_PATH)
     assert (variables.directory / f"Boot0001-{GLOBAL}").read_bytes()[:4] == b"\7\0\0\0"
-    put(variables.directory, "BootCurrent", write_numbers([0]))
-    variables.carry_out(promote_current(read_boot_variables(variables)))
-    assert read_boot_variables(variables).order == (0, 1)
+    put(variables.directory, "BootOrder", write_numbers([0, 1]))
+    variables.carry_out(promote(read_boot_variables(variables), "AZLA", LOADER_PATH, [ESP]))
+    assert read_boot_variables(variables).order == (1, 0)
 
 
 def test_a_shorter_value_takes_the_place_of_a_longer_one(variables: EfiVariables) -> None:

@@ -1,4 +1,4 @@
-"""Machines whose root dm-verity protects: installed, updated and updated back, and what does not get onto them."""
+"""Machines whose root or /usr dm-verity protects: installed, updated and updated back, and what does not get there."""
 
 from __future__ import annotations
 
@@ -79,6 +79,11 @@ _ROOT = Layout(
     {"boot": ("xbootldr", "256M"), "root": ("root", "2G"), "hashes": ("root-verity", "64M"), "var": ("var", "512M")},
     {"boot": "/boot", "protected": "/", "var": "/var"},
 )
+_USR = Layout(
+    "usr",
+    {"root": ("root", "1G"), "usr": ("usr", "2G"), "hashes": ("usr-verity", "64M")},
+    {"root": "/", "protected": "/usr"},
+)
 _OS = {
     "hostname": "sealed",
     "additionalFiles": [{"destination": "/etc/installed", "content": "yes"}],
@@ -138,6 +143,27 @@ def test_a_root_installed_and_updated_there_and_back(tmp_path: Path) -> None:
 
         begin_and_await(running, "trident rollback")
         check(console, _ROOT, images.second, "b")
+        switch_off(running)
+
+
+def test_a_usr_installed_and_updated_there_and_back(tmp_path: Path) -> None:
+    builder = VerityBuilder(tmp_path / "images", "usr")
+    images = Images(builder.image("1"), builder.image("2"))
+    machine = install(_USR, images.first, tmp_path)
+    with machine.switched_on(login=False) as running:
+        await_start(running)
+        console = running.console
+        check(console, _USR, images.first, "a")
+        assert console.check("cat /etc/installed").strip() == "yes"
+        assert "installed.by=trident" in console.check("cat /proc/cmdline").split()
+
+        with serving(images.second) as server:
+            write_file(console, CONFIGURATION, host_configuration(server, images.second))
+            begin_and_await(running, UPDATE)
+        check(console, _USR, images.second, "b")
+
+        begin_and_await(running, "trident rollback")
+        check(console, _USR, images.first, "a")
         switch_off(running)
 
 

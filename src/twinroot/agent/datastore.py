@@ -38,14 +38,20 @@ class Datastore:
 
     @classmethod
     def open(cls, path: Path) -> Datastore:
-        """Open a datastore that is there, for reading only; ServicingError when there is none."""
+        """Open a datastore that is there, for reading; ServicingError when there is none.
+
+        Whoever may write to it opens it so: after a power cut there may be a transaction to take back before anything
+        can be read, which SQLite does itself, but not through a connection that only reads.
+        """
         if not path.exists():
             hint = "install an image first, or see DatastorePath in /etc/trident/trident.conf"
             raise ServicingError("host-not-provisioned", f"there is no datastore at {path}", hint=hint)
+        mode = "rw" if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK) else "ro"
         with _errors(path, "open-datastore"):
-            connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_WAIT)
+            connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=_WAIT)
         with _closing_on_error(connection), _errors(path, "load-datastore"):
             connection.execute("SELECT 1 FROM hoststatus LIMIT 1").fetchone()
+            connection.execute("PRAGMA query_only=ON")
         return cls(path, connection)
 
     @classmethod
@@ -60,6 +66,8 @@ class Datastore:
         with _errors(path, "open-datastore"):
             connection = sqlite3.connect(path, timeout=_WAIT)
         with _closing_on_error(connection), _errors(path, "initialize-datastore"), connection:
+            # What was written is not taken back by a power cut: the end of a transaction is durable, too.
+            connection.execute("PRAGMA synchronous=EXTRA")
             connection.execute(_TABLE)
         return cls(path, connection)
 

@@ -96,7 +96,8 @@ def customize(request: CustomizeRequest, emit: Emit) -> None:
                 core=bios_boot.core if bios_boot else None,
             )  # fmt: skip
         # What the output is not made of would only be written to disk with it: the tree, usually the base as well.
-        build.discard_except({content.source.path for content in contents})
+        with phase(emit, "cleanup", "Removing what the image is not made of", unit="step"):
+            build.discard_except({content.source.path for content in contents})
         write_output(
             partial, request.output_file.name, request.output_format, disk, contents, found, plan.identity,
             scratch=build.scratch, level=request.compression_level, emit=emit,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from uuid import UUID
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from twinroot.agent.boot.boot_entries import (
@@ -20,7 +20,7 @@ from twinroot.agent.boot.boot_entries import (
     entries_of,
     label_of,
     loader_of,
-    promote_current,
+    promote,
     variable_of,
 )
 from twinroot.agent.boot.efi_variables import Change, Delete, Set
@@ -172,19 +172,34 @@ def test_a_disarmed_slot_starts_only_where_nothing_else_can(now: BootVariables) 
     assert disarm(then, "AZLB") == ()
 
 
+def promoted(now: BootVariables, *, only_missing: bool = False) -> tuple[Change, ...]:
+    return promote(now, "AZLA", loader_of("AZLA", "x64"), [ESP], only_missing=only_missing)
+
+
 @given(machines())
-def test_a_commit_puts_all_entries_of_the_started_name_first_in_one_write(now: BootVariables) -> None:
-    assume(now.entries)
-    current = max(now.entries)
-    now = replace(now, current=current)
-    changes = promote_current(now)
+def test_a_commit_puts_all_entries_of_the_slot_first_in_one_write(now: BootVariables) -> None:
+    changes = promoted(now)
     then = after(now, changes)
-    label = now.entries[current].description
-    count = sum(option.description == label for option in now.entries.values())
-    assert len(changes) <= 1
-    assert all(then.entries[number].description == label for number in then.order[:count])
+    there = entries_of(now, "AZLA")
+    ours = entries_of(then, "AZLA")
+    assert len(changes) <= 1 if there else len(changes) == 2
+    assert ours == there or (not there and len(ours) == 1)
+    assert set(then.order[: len(ours)]) == set(ours)
     assert set(then.order) >= set(now.order)
-    assert promote_current(then) == ()
+    assert set(cuts(now, changes)) <= {started(now), started(then)}
+    assert promoted(then) == ()
+
+
+@given(machines())
+def test_what_runs_gets_an_entry_only_where_the_order_names_none(now: BootVariables) -> None:
+    changes = promoted(now, only_missing=True)
+    named = set(entries_of(now, "AZLA")).intersection(now.order)
+    assert changes == (() if named else promoted(now))
+    then = after(now, changes)
+    last = after(then, arm(then, "AZLB", loader_of("AZLB", "x64"), [ESP], lasting=False))
+    assert started(replace(last, next=None)) not in (None, "AZLB") or "AZLB" in {
+        now.entries[number].description for number in now.order if number in now.entries
+    }
 
 
 @given(machines())
@@ -196,12 +211,6 @@ def test_a_rollback_starts_the_entries_that_are_there(now: BootVariables) -> Non
     then = after(now, changes)
     assert started(then) == started(replace(then, next=None)) == "AZLA"
     assert arm_existing(now, "AZLA", keep_order=True) == (changes[-1],)
-
-
-def test_a_firmware_that_does_not_say_what_it_started_is_an_error() -> None:
-    for current in (None, 7):
-        with pytest.raises(ServicingError, match="does not say which boot entry"):
-            promote_current(state(BOTH, (1,), current=current))
 
 
 def test_without_an_esp_or_a_free_number_there_is_no_entry() -> None:

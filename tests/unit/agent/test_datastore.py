@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -47,6 +50,30 @@ def test_statuses_come_back_newest_first(path: Path) -> None:
         assert store.status() == DONE
         assert list(store.history()) == [DONE, STAGED]
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("begin", [Datastore.open, Datastore.create])
+def test_what_a_power_cut_left_half_written_is_taken_back(
+    path: Path, begin: Callable[[Path], Datastore], tmp_path: Path
+) -> None:
+    with Datastore.create(path) as store:
+        store.write(DONE)
+    cut = tmp_path / "cut.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA cache_size=2")  # so little that the file is written to before the end
+        connection.executemany("INSERT INTO hoststatus (contents) VALUES (?)", [("x" * 5000,)] * 50)
+        for suffix in ("", "-journal"):
+            shutil.copyfile(f"{path}{suffix}", f"{cut}{suffix}")
+        connection.rollback()
+    with begin(cut) as store:
+        assert list(store.history()) == [DONE]
+
+
+def test_what_was_opened_for_reading_is_not_written(path: Path) -> None:
+    with Datastore.create(path) as store:
+        store.write(DONE)
+    with Datastore.open(path) as store, pytest.raises(ServicingError, match="readonly"):
+        store.write(STAGED)
 
 
 def test_each_row_has_the_version_of_its_writer(path: Path) -> None:

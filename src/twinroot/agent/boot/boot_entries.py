@@ -105,14 +105,8 @@ def arm(
     firmware drops entries that no list names. `keep_order` leaves all that to the commit. Entries that the slot had
     before go. ServicingError when there are no partitions or no free numbers.
     """
-    if not partitions:
-        raise ServicingError("create-boot-entry", "no partition holds the ESP, so no boot entry can be made")
     old = entries_of(now, label)
-    numbers = _free_numbers(now, len(partitions))
-    changes: list[Change] = [
-        Set(variable_of(number), write_option(new_option(label, partition, loader)))
-        for number, partition in zip(numbers, partitions, strict=True)
-    ]
+    numbers, changes = _new_entries(now, label, loader, partitions)
     others = tuple(number for number in now.order if number not in old)
     following = Set(NEXT, write_numbers(numbers[:1]))
     if keep_order:
@@ -135,22 +129,40 @@ def arm_existing(now: BootVariables, label: str, *, keep_order: bool = False) ->
     return (*order, Set(NEXT, write_numbers(ours[:1])))
 
 
-def promote_current(now: BootVariables) -> tuple[Change, ...]:
-    """At a commit: all entries with the name of that which was started go to the front.
+def promote(
+    now: BootVariables, label: str, loader: str, partitions: Sequence[HardDrive], *, only_missing: bool = False
+) -> tuple[Change, ...]:
+    """The firmware starts a slot by default: its entries go to the front, and are made where there are none.
 
-    ServicingError when the firmware does not say which was started, or that is gone.
+    At a commit whichever entry was used, which need not be one of the slot: a loader of the other half finds its
+    kernel, too. `only_missing`: nothing is changed where the order names the slot. ServicingError as from `arm`.
     """
-    option = now.entries.get(now.current) if now.current is not None else None
-    if option is None:
-        message = "the firmware does not say which boot entry this system was started by"
-        raise ServicingError("list-and-parse-boot-entries", message, hint="look at the boot entries with efibootmgr -v")
-    same = [number for number, other in sorted(now.entries.items()) if other.description == option.description]
-    return _order(now, _moved(now.order, same, front=True))
+    ours = entries_of(now, label)
+    if only_missing and set(ours).intersection(now.order):
+        return ()
+    if ours:
+        return _order(now, _moved(now.order, ours, front=True))
+    numbers, changes = _new_entries(now, label, loader, partitions)
+    return (*changes, *_order(now, (*numbers, *now.order)))
 
 
 def variable_of(number: int) -> Variable:
     """The variable of a boot entry."""
     return Variable(f"Boot{number:04X}")
+
+
+def _new_entries(
+    now: BootVariables, label: str, loader: str, partitions: Sequence[HardDrive]
+) -> tuple[tuple[int, ...], list[Change]]:
+    """Entries for a slot that no list names yet, one for each partition: their numbers, and what makes them."""
+    if not partitions:
+        raise ServicingError("create-boot-entry", "no partition holds the ESP, so no boot entry can be made")
+    numbers = _free_numbers(now, len(partitions))
+    made = (
+        Set(variable_of(number), write_option(new_option(label, partition, loader)))
+        for number, partition in zip(numbers, partitions, strict=True)
+    )
+    return numbers, list(made)
 
 
 def _moved(order: Sequence[int], numbers: Sequence[int], *, front: bool) -> tuple[int, ...]:

@@ -10,7 +10,8 @@ entries choose the loader of a slot, and among unified kernels, of which every s
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -155,20 +156,25 @@ def arm(
         name = kernels.name_staged(side.esp, target, side.install_index)
         if install:
             _start_from_now_on(side, name)
-        else:
-            _try_once(side, name)
-    _start_next(side, target, partitions, lasting=install)
+    else:
+        name = None
+    if not install and active:
+        _keep_what_runs(side, active, partitions)
+    with _trying(side, None if install else name):
+        _start_next(side, target, partitions, lasting=install)
     _fall_back(side, Moment.INSTALL_FINALIZE if install else Moment.UPDATE_FINALIZE, active, target)
 
 
-def stand_down(side: BootSide, target: AbVolume) -> None:
-    """After an `arm` that failed: the slot does not start next time. What cannot be changed is logged."""
+def stand_down(side: BootSide, target: AbVolume) -> bool:
+    """After an `arm` that failed: the slot does not start next time. False, and logged, if that cannot be changed."""
     try:
         side.variables.carry_out(boot_entries.disarm(read_boot_variables(side.variables), side.label(target)))
         named = ukis.kernel_of_slot(kernels.names(side.esp), target, side.install_index)
         side.variables.carry_out(ukis.release(side.variables.read(ukis.ONE_SHOT), [named] if named else []))
-    except TwinrootError as error:
+    except (TwinrootError, OSError) as error:
         log.error("The other system may start next time, though it should not: %s", error)
+        return False
+    return True
 
 
 def arm_rollback(side: BootSide, target: AbVolume, active: AbVolume, partitions: Sequence[HardDrive]) -> None:
@@ -176,26 +182,27 @@ def arm_rollback(side: BootSide, target: AbVolume, active: AbVolume, partitions:
 
     Its commit keeps it, whichever agent makes that, and a kernel that is damaged by now leads back to what runs.
     """
+    name = None
     if side.starts_kernel(target):
         name = ukis.kernel_of_slot(kernels.names(side.esp), target, side.install_index)
         if name is None:
             message = f"the ESP has no unified kernel image of {target} to go back to"
             raise ServicingError("enumerate-ukis", message)
         _stay_with_what_runs(side)
-        _try_once(side, name)
-    now = read_boot_variables(side.variables)
-    changes = boot_entries.arm_existing(now, side.label(target), keep_order=side.keep_order)
-    if changes:
-        side.variables.carry_out(changes)
-    else:
-        _start_next(side, target, partitions, lasting=True)
+    with _trying(side, name):
+        now = read_boot_variables(side.variables)
+        changes = boot_entries.arm_existing(now, side.label(target), keep_order=side.keep_order)
+        if changes:
+            side.variables.carry_out(changes)
+        else:
+            _start_next(side, target, partitions, lasting=True)
     _fall_back(side, Moment.ROLLBACK_FINALIZE, active, target)
 
 
-def commit(side: BootSide, volume: AbVolume, *, reorder: bool) -> None:
+def commit(side: BootSide, volume: AbVolume, partitions: Sequence[HardDrive], *, reorder: bool) -> None:
     """The slot that was started, and proved well, starts from now on. `reorder`: it was armed for one start only."""
     if reorder or side.keep_order:
-        side.variables.carry_out(boot_entries.promote_current(read_boot_variables(side.variables)))
+        _promote(side, volume, partitions)
     kernel = side.running_kernel()
     if kernel is not None:
         _start_from_now_on(side, kernel)
@@ -224,6 +231,36 @@ def _start_from_now_on(side: BootSide, kernel: str) -> None:
         kernels.set_default(side.esp, kernel)
     except NoSpaceError as error:
         log.warning("What systemd-boot starts without variables of the firmware stays as it was: %s", error)
+
+
+def _keep_what_runs(side: BootSide, active: AbVolume, partitions: Sequence[HardDrive]) -> None:
+    """What a slot that fails goes back to has an entry, lest the order leads to the new one alone.
+
+    A machine that was started from an image has none of its own, nor has one whose firmware lost its variables.
+    """
+    if not side.keep_order and fat_files.names(side.esp, fat_files.locate(side.esp, f"EFI/{side.label(active)}")):
+        _promote(side, active, partitions, only_missing=True)
+
+
+def _promote(side: BootSide, volume: AbVolume, partitions: Sequence[HardDrive], *, only_missing: bool = False) -> None:
+    label, now = side.label(volume), read_boot_variables(side.variables)
+    loader = loader_of(label, efi_architecture(side.architecture))
+    side.variables.carry_out(boot_entries.promote(now, label, loader, partitions, only_missing=only_missing))
+
+
+@contextmanager
+def _trying(side: BootSide, kernel: str | None) -> Iterator[None]:
+    """A unified kernel starts once, while the block has its slot's loader start.
+
+    Where systemd-boot runs already, the kernel comes last: should power fail between, the loader finds the kernel that
+    runs. Where it does not, the loader would find the new kernel alone, and start it for good.
+    """
+    last = side.running_kernel() is not None
+    if kernel and not last:
+        _try_once(side, kernel)
+    yield
+    if kernel and last:
+        _try_once(side, kernel)
 
 
 def _try_once(side: BootSide, kernel: str) -> None:

@@ -20,6 +20,7 @@ from twinroot.agent.servicing.agent import Agent, Outcome, Result
 from twinroot.agent.servicing.job import root_path
 from twinroot.agent.servicing.ledger import Ledger
 from twinroot.agent.servicing.machine import RootDevice, kernel_command_line, root_device
+from twinroot.agent.servicing.update import check_active_volume
 from twinroot.agent.states import COMMITTABLE, TRANSITIONS, State, Trigger
 from twinroot.agent.storage.devices import Devices
 from twinroot.formats.efi_boot import read_text
@@ -42,6 +43,8 @@ def commit(agent: Agent, ledger: Ledger) -> Result:
     """Keep the system that was started, or notice that it is not the one that was meant or not well."""
     state = ledger.status.servicing_state
     if state not in COMMITTABLE:
+        # A half that the status knows nothing of may run, which is not to stay unseen.
+        check_active_volume(ledger.status)
         log.info("No servicing is in progress: there is nothing to commit")
         _end_trial(agent)
         return Result(Outcome.DONE)
@@ -89,9 +92,10 @@ def _check(status: HostStatus) -> tuple[Failure, ...]:
 def _settle_boot(agent: Agent, status: HostStatus) -> None:
     volume = expected_volume(status)
     devices = Devices(status.spec.storage, dict(status.partition_paths), volume)
+    partitions = boot.esp_partitions(devices, status.spec)
     with boot.mounted_esp(boot.esp_device(devices, status.spec)) as esp:
         side = boot.boot_side(status.spec, status.install_index, esp, agent.variables)
-        slots.commit(side, volume, reorder=status.servicing_state is State.AB_UPDATE_FINALIZED)
+        slots.commit(side, volume, partitions, reorder=status.servicing_state is State.AB_UPDATE_FINALIZED)
 
 
 def _error(state: State, trigger: Trigger, failures: tuple[Failure, ...]) -> ServicingError | None:

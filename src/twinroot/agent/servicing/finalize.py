@@ -35,8 +35,8 @@ def finalize_update(ledger: Ledger, variables: EfiVariables) -> Result:
         try:
             slots.arm(side, devices.volume, before.ab_active_volume, partitions, install=False)
         except BaseException:
-            slots.stand_down(side, devices.volume)
-            ledger.write(before)
+            if slots.stand_down(side, devices.volume):
+                ledger.write(before)
             raise
     return transition_result(ledger)
 

@@ -81,7 +81,7 @@ def _finalize(agent: Agent, ledger: Ledger) -> Result:
         try:
             slots.arm_rollback(side, devices.volume, active, partitions)
         except BaseException:
-            slots.stand_down(side, devices.volume)
-            ledger.write(before)
+            if slots.stand_down(side, devices.volume):
+                ledger.write(before)
             raise
     return transition_result(ledger)

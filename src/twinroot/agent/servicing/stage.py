@@ -47,8 +47,7 @@ def check_image(job: Job) -> None:
     if job.image.os_arch != machine.architecture():
         message = f"the image is for {job.image.os_arch}, this machine is {machine.architecture()}"
         raise ServicingError("mismatched-architecture", message)
-    if root_verity(job.config.storage):
-        _check_read_only_root(job)
+    _check_verity(job)
     if not job.installs:
         _check_distribution(job)
     for setting in without_effect(job.config) if job.uki else ():
@@ -167,11 +166,12 @@ def _write_images(job: Job, deployment: Deployment) -> None:
     settle()
 
 
-def _check_read_only_root(job: Job) -> None:
-    """ServicingError for what does not go together with a root that verity protects."""
-    selinux.check_overlaid(job.config.os.selinux.mode)
-    if job.uki:
-        message = "verity at / is not built yet for images that start by unified kernels (systemd-boot)"
+def _check_verity(job: Job) -> None:
+    """ServicingError for what does not go together with verity."""
+    if root_verity(job.config.storage):
+        selinux.check_overlaid(job.config.os.selinux.mode)
+    if job.uki and job.config.storage.verity:
+        message = "storage.verity is not built yet for images that start by unified kernels (systemd-boot)"
         raise ServicingError("invalid-host-configuration-dynamic", message, hint="use an image with grub")
 
 

@@ -93,6 +93,8 @@ def _give_up(agent: Agent, ledger: Ledger) -> None:
     log.warning("Giving up what is staged, as the configuration is another one now")
     before = ledger.status
     if before.servicing_state is State.AB_UPDATE_FINALIZED:
+        # Where it runs already, and is only not committed yet, its boot files are those of the system that runs.
+        check_active_volume(before)
         devices = devices_of(before, before.spec, ServicingType.AB_UPDATE)
         with mounted_esp(esp_device(devices, before.spec)) as esp:
             side = boot_side(before.spec, before.install_index, esp, agent.variables)

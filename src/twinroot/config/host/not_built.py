@@ -15,8 +15,6 @@ from twinroot.config.uses import Pattern
 NOT_BUILT = (
     Pattern("storage.encryption"),
     Pattern("storage.raid.software"),
-    # It has that name exactly where it is mounted at /usr.
-    Pattern("storage.verity[].name", ("usr",)),
     Pattern("os.sysexts"),
     Pattern("os.confexts"),
     Pattern("trident.phonehome"),
