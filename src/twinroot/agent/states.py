@@ -135,14 +135,14 @@ def _again(ways: dict[Trigger, Transition]) -> dict[Trigger, Transition]:
     }
 
 
-_DONE = Transition(_S.PROVISIONED, Spec.SETTLED)
+_DONE = Transition(_S.PROVISIONED, Spec.SETTLED, last_error=LastError.CLEARED)
 _SWITCHED = Transition(_S.PROVISIONED, Spec.SETTLED, Volume.SWITCHED)
 
 TRANSITIONS: dict[State, dict[Trigger, Transition]] = {
     _S.NOT_PROVISIONED: {_T.INSTALL_STAGED: _staged(_S.CLEAN_INSTALL_STAGED)},
     _S.CLEAN_INSTALL_STAGED: {
         _T.RESET: Transition(_S.NOT_PROVISIONED, Spec.CLEARED),
-        _T.FINALIZED: Transition(_S.CLEAN_INSTALL_FINALIZED, reboot=True),
+        _T.FINALIZED: Transition(_S.CLEAN_INSTALL_FINALIZED, last_error=LastError.CLEARED, reboot=True),
     },
     _S.CLEAN_INSTALL_FINALIZED: {
         _T.COMMITTED: _SWITCHED,
@@ -153,10 +153,13 @@ TRANSITIONS: dict[State, dict[Trigger, Transition]] = {
     },
     _S.PROVISIONED: {**_UPDATES, **_ROLLBACKS},
     _S.RUNTIME_UPDATE_STAGED: {_T.RESET: _BACK, _T.FINALIZED: _DONE, _T.UNDONE: _BACK},
-    _S.AB_UPDATE_STAGED: {_T.RESET: _BACK, _T.FINALIZED: Transition(_S.AB_UPDATE_FINALIZED, reboot=True)},
+    _S.AB_UPDATE_STAGED: {
+        _T.RESET: _BACK,
+        _T.FINALIZED: Transition(_S.AB_UPDATE_FINALIZED, last_error=LastError.CLEARED, reboot=True),
+    },
     _S.AB_UPDATE_FINALIZED: {
         _T.RESET: _BACK,
-        _T.FINALIZED: Transition(_S.AB_UPDATE_FINALIZED, reboot=True),
+        _T.FINALIZED: Transition(_S.AB_UPDATE_FINALIZED, last_error=LastError.CLEARED, reboot=True),
         _T.COMMITTED: _SWITCHED,
         _T.UNHEALTHY: Transition(
             _S.AB_UPDATE_HEALTH_CHECK_FAILED, last_error=LastError.SET, error="health-checks-failed", reboot=True
@@ -171,10 +174,10 @@ TRANSITIONS: dict[State, dict[Trigger, Transition]] = {
     _S.MANUAL_ROLLBACK_RUNTIME_STAGED: {**_again(_ROLLBACKS), _T.FINALIZED: _DONE},
     _S.MANUAL_ROLLBACK_AB_STAGED: {
         **_again(_ROLLBACKS),
-        _T.FINALIZED: Transition(_S.MANUAL_ROLLBACK_AB_FINALIZED, reboot=True),
+        _T.FINALIZED: Transition(_S.MANUAL_ROLLBACK_AB_FINALIZED, last_error=LastError.CLEARED, reboot=True),
     },
     _S.MANUAL_ROLLBACK_AB_FINALIZED: {
-        _T.FINALIZED: Transition(_S.MANUAL_ROLLBACK_AB_FINALIZED, reboot=True),
+        _T.FINALIZED: Transition(_S.MANUAL_ROLLBACK_AB_FINALIZED, last_error=LastError.CLEARED, reboot=True),
         _T.COMMITTED: _SWITCHED,
         _T.OTHER_ROOT: _old_root("manual-rollback-reboot-check"),
     },

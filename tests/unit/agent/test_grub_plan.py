@@ -143,6 +143,9 @@ def test_entry_files() -> None:
     assert short == ENTRIES["/boot/loader/entries/short.conf"]
     assert "root=/dev/disk/by-partuuid/x" in found.config
     assert "/dev/old" not in found.config + usual + rescue
+    assert (options(usual) or "").count("$trident_trial") == found.config.count("$trident_trial") == 1
+    assert "trident_trial" not in rescue
+    assert configured(found, KernelTarget("/dev/disk/by-partuuid/x")).entries[next(iter(ENTRIES))] == usual
 
 
 @pytest.mark.parametrize("config", ["", "set timeout=0\n", "menuentry 'recovery' {\n linux /vmlinuz\n}\n", "blscfg\n"])

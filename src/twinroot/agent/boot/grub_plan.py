@@ -30,6 +30,7 @@ _CORRUPTION = {
 NETPLAN_SNIPPET = "/etc/default/grub.d/prefer-netplan.cfg"
 _NO_NETWORK = "network-config=disabled"
 _DEVICE = re.compile(r"^[ \t]*(?:export[ \t]+)?GRUB_DEVICE=.*$", re.MULTILINE)
+_TRIAL = f"${trial.VARIABLE}"
 _UUID = r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}"
 _SEARCH = re.compile(
     rf"^([ \t]*search(?:\.fs_uuid\b|\b(?=[^\n]*(?:--fs-uuid|[ \t]-u))[^\n]*?)[ \t]+['\"]?)({_UUID})\b", re.MULTILINE
@@ -120,12 +121,12 @@ def configured(texts: GrubTexts, target: KernelTarget) -> GrubTexts:
 
     def line(text: str) -> str:
         replaced = command_line.replace_in_line(text, names, command_line.join_arguments(wanted))
-        return command_line.append_in_line(replaced, command_line.join_arguments(extra))
+        return command_line.append_in_line(replaced, command_line.join_arguments((*extra, *_trial_missing(replaced))))
 
     default = command_line.replace_in_default_grub(texts.default, names, wanted)
     default = _with_device(command_line.append_to_default_grub(default, target.extra), target.device)
     config = grub_script.append_arguments(grub_script.replace_arguments(texts.config, names, wanted), extra)
-    config = grub_script.append_script(config, f"${trial.VARIABLE}", trial.GUARD)
+    config = grub_script.append_script(config, _TRIAL, trial.GUARD)
     entries = {}
     if grub_script.uses_entry_files(texts.config):
         config = grub_script.edit_default_options(config, line)
@@ -174,7 +175,14 @@ def _entry(path: str, text: str, names: tuple[str, ...], wanted: tuple[str, ...]
     if entry_file.options(text) is None:
         return text  # It uses those that grub.cfg gives as the default.
     replaced = entry_file.replace_options(text, names, wanted)
-    return replaced if entry_file.is_recovery(path, text) else entry_file.append_options(replaced, extra)
+    if entry_file.is_recovery(path, text):
+        return replaced
+    return entry_file.append_options(replaced, (*extra, *_trial_missing(entry_file.options(replaced) or "")))
+
+
+def _trial_missing(line: str) -> tuple[str, ...]:
+    """What stands for the arguments of a trial, unless it is on the line: grub puts them there as it uses the line."""
+    return () if _TRIAL in command_line.words_of(line) else (_TRIAL,)
 
 
 def _with_device(default: str, device: str) -> str:
@@ -198,7 +206,7 @@ def _check(texts: GrubTexts, arguments: tuple[str, ...]) -> None:
     if not lines:
         message = "grub.cfg of the image loads no kernel that could be found, so it cannot be told where its root is"
         raise ServicingError("update-grub-configs", message)
-    for argument in map(command_line.unquoted, arguments):
+    for argument in (*map(command_line.unquoted, arguments), _TRIAL):
         if any(argument not in line and "$kernelopts" not in line for line in lines):
             message = f"the kernel argument '{argument}' does not get onto the line of every kernel in grub.cfg"
             raise ServicingError("update-grub-configs", message)

@@ -35,11 +35,6 @@ def roll_back(agent: Agent, ledger: Ledger, kind: Kind | None, allowed: Allowed)
         message = f"a machine in the state {state} cannot be rolled back"
         raise ServicingError("invalid-rollback-state", message, hint="see: trident get status")
     if allowed.stage and state is not State.MANUAL_ROLLBACK_AB_FINALIZED and (staged is None or staged != kind):
-        if ledger.status.last_error is not None:
-            message = (
-                "the last servicing of this machine failed, so it is not certain that there is a system to go back to"
-            )
-            raise ServicingError("invalid-rollback-state", message, hint="see: trident get last-error")
         item = chosen(rollback_chain(ledger.history()), kind)
         if item is None:
             log.info("There is nothing to go back to")

@@ -27,7 +27,7 @@ from twinroot.agent.storage import verity
 from twinroot.agent.storage.deploy import deploy
 from twinroot.agent.storage.deploy_plan import Deployment, plan_deployment, plan_mounts
 from twinroot.agent.storage.etc_overlay import overlaid_etc
-from twinroot.agent.storage.image_checks import image_problems, wanted_filesystems
+from twinroot.agent.storage.image_checks import image_problems, shared_boot, wanted_filesystems
 from twinroot.agent.storage.new_root import mounted_root, place_for_new_root, unmount_leftovers
 from twinroot.config.host.internal_params import is_set
 from twinroot.config.host.storage_rules import root_verity
@@ -48,6 +48,7 @@ def check_image(job: Job) -> None:
         message = f"the image is for {job.image.os_arch}, this machine is {machine.architecture()}"
         raise ServicingError("mismatched-architecture", message)
     _check_verity(job)
+    _check_boot(job)
     if not job.installs:
         _check_distribution(job)
     for setting in without_effect(job.config) if job.uki else ():
@@ -164,6 +165,15 @@ def _write_images(job: Job, deployment: Deployment) -> None:
         written = deploy(job.cosi, deployment, advance=tell)
     log.info("%d bytes of images were written, %d were there already", written.written, written.kept)
     settle()
+
+
+def _check_boot(job: Job) -> None:
+    """ServicingError where grub's files would be those of both halves: nothing excuses that."""
+    shared = None if job.uki else shared_boot(job.devices)
+    if shared:
+        message = f"/ has two halves, and {shared}, from which grub starts either of them, is one for both"
+        hint = "put its file system on a pair of its own in storage.abUpdate.volumePairs"
+        raise ServicingError("invalid-host-configuration-dynamic", message, hint=hint)
 
 
 def _check_verity(job: Job) -> None:

@@ -10,6 +10,7 @@ from twinroot.agent.errors import ServicingError
 from twinroot.agent.states import ServicingType
 from twinroot.agent.storage.devices import Devices
 from twinroot.config.host.filesystems import Filesystem
+from twinroot.config.host.storage_rules import holding, mounted_at
 from twinroot.formats.cosi.model import Filesystem as ImageFilesystem
 from twinroot.formats.cosi.model import Metadata
 from twinroot.units import ESP, exact
@@ -46,6 +47,18 @@ def image_problems(
     yield from _boot(image)
     for path, (filesystem, found) in both.items():
         yield from _sizes(devices, path, filesystem, found)
+
+
+def shared_boot(devices: Devices) -> str | None:
+    """The mount point of a file system with grub's files that both halves of the root would share; else None.
+
+    An update would change by it what the half that runs is started with, before the new one has proved anything.
+    """
+    root, boot = mounted_at(devices.storage, "/"), holding(devices.storage, "/boot")
+    if root is None or boot is None or boot[1].is_esp or not devices.graph.is_on_pair(root[1].device_id):
+        return None
+    shared = boot[1].mount_point is not None and not devices.graph.is_on_pair(boot[1].device_id)
+    return boot[1].mount_point.target if shared and boot[1].mount_point else None
 
 
 def wanted_filesystems(devices: Devices) -> dict[str, Filesystem]:

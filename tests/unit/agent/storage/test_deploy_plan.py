@@ -14,7 +14,7 @@ from twinroot.agent.host_status import AbVolume
 from twinroot.agent.states import ServicingType
 from twinroot.agent.storage.deploy_plan import fstab, plan_deployment, plan_mounts
 from twinroot.agent.storage.devices import Devices, update_volume
-from twinroot.agent.storage.image_checks import image_problems
+from twinroot.agent.storage.image_checks import image_problems, shared_boot
 from twinroot.config.host.storage import Storage
 from twinroot.config.load_host import parse_host_config
 from twinroot.formats.cosi.model import Filesystem, ImageFile, Metadata, Verity
@@ -92,6 +92,36 @@ def changed(found: Metadata, at: int, **fields: object) -> Metadata:
     images = list(found.images)
     images[at] = replace(images[at], **fields)  # type: ignore[arg-type]
     return replace(found, images=tuple(images))
+
+
+HALVES = """
+storage:
+  disks:
+    - id: os
+      device: /dev/vda
+      partitionTableType: gpt
+      partitions:
+        - {id: esp, type: esp, size: 64M}
+        - {id: boot, type: xbootldr, size: 256M}
+        - {id: boot2, type: xbootldr, size: 256M}
+        - {id: root-a, type: root, size: 2G}
+        - {id: root-b, type: root, size: 2G}
+        - {id: trident, type: linux-generic, size: 100M}
+  abUpdate: {volumePairs: [{id: root, volumeAId: root-a, volumeBId: root-b}MORE]}
+  filesystems:
+    - {deviceId: esp, mountPoint: /boot/efi}
+    - {deviceId: BOOT, mountPoint: /boot}
+    - {deviceId: root, mountPoint: /}
+    - {deviceId: trident, source: new, mountPoint: /var/lib/trident}
+"""
+
+
+def test_a_boot_that_both_halves_would_share() -> None:
+    """From which grub starts the half that runs."""
+    assert shared_boot(devices_of(HALVES.replace("MORE", "").replace("BOOT", "boot"))) == "/boot"
+    pair = ", {id: boots, volumeAId: boot, volumeBId: boot2}"
+    assert shared_boot(devices_of(HALVES.replace("MORE", pair).replace("BOOT", "boots"))) is None
+    assert shared_boot(devices_of(FULL)) is None and shared_boot(devices_of(SMALL)) is None
 
 
 def test_images_that_fit() -> None:
