@@ -15,6 +15,7 @@ from tests.images.synthetic import ESP_TYPE, MIB, Part, make_disk, small_base
 
 from twinroot.base.facts import list_filesystems
 from twinroot.base.image import open_raw, probe
+from twinroot.errors import FormatError, InputError
 from twinroot.events import silent
 from twinroot.formats import gpt
 from twinroot.formats.cosi.check import verify_cosi
@@ -193,6 +194,14 @@ def test_bootable_disk(base: Path, cosi: Path, tmp_path: Path) -> None:
     assert (disk.format, disk.size, disk.path.stat().st_size) == ("raw", base.stat().st_size, base.stat().st_size)
 
 
+@pytest.mark.parametrize(
+    ("name", "message"), [("text.raw", "no disk image"), ("cut.raw", "cut off"), ("none", "not exist")]
+)
+def test_what_no_machine_can_start_from(place: Path, name: str, message: str) -> None:
+    with pytest.raises((InputError, FormatError), match=message):
+        bootable_disk(place / name, place, silent)
+
+
 def twinroot(*arguments: object, cwd: Path) -> Finished:
     return command("main", *arguments, cwd=cwd, env={"TMPDIR": str(cwd)})
 
@@ -253,7 +262,7 @@ REFUSED = [
     (("old.cosi", "out.raw"), "1.1"),
     (("old.cosi", "out.cosi"), "1.1"),
     (("base.raw", "nowhere/out.cosi"), "nowhere does not exist"),
-    (("base.raw", "base.raw"), "the output is the input file"),
+    (("base.raw", "base.raw"), "the output is one of the input files"),
     (("base.raw", ".", "--format", "raw"), "directory"),
     (("base.raw", "out.iso", "--format", "iso"), "not built yet"),
     (("base.raw", "out.bin"), "no output format"),

@@ -6,7 +6,7 @@ import fcntl
 import os
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -84,14 +84,21 @@ def test_a_machine_without_a_status(place: Place) -> None:
         place.run(commit)
 
 
-def test_one_command_at_a_time(place: Place) -> None:
+def test_one_command_at_a_time(place: Place, tmp_path: Path) -> None:
+    """One that is refused leaves the log of the one that runs."""
+    log = tmp_path / "full.log"
+    place = replace(place, agent=replace(place.agent, log_file=log))
     place.put(status(State.PROVISIONED, config()))
     place.agent.lock.parent.mkdir()
     with place.agent.lock.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
+        log.write_text("of the command that runs")
         with pytest.raises(ServicingError) as caught:
             place.run(commit)
-    assert caught.value.name == "servicing-active"
+        assert caught.value.name == "servicing-active"
+        assert log.read_text() == "of the command that runs"
+    place.run(commit)
+    assert log.read_text() == ""
     assert place.run(commit) == Result(Outcome.DONE)
 
 

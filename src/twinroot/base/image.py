@@ -17,6 +17,9 @@ from twinroot.tools import qemu_img
 # qemu's names of the formats we take, with the names people use.
 _FORMATS = {"raw": "raw", "qcow2": "qcow2", "vpc": "vhd", "vhdx": "vhdx"}
 
+_SECTOR = 512
+_SIGNATURE = b"\x55\xaa"  # of a boot sector, and of the protective MBR of a GPT
+
 
 @dataclass(frozen=True)
 class DiskImage:
@@ -123,6 +126,22 @@ def _check_length(image: DiskImage) -> None:
 def _damaged(path: Path, error: CommandError) -> InputError:
     cause = error.output.strip().splitlines()[-1:] or ["qemu-img cannot read it"]
     return InputError(f"the image file is damaged: {cause[0]}", where=str(path))
+
+
+def check_disk(image: DiskImage) -> None:
+    """InputError or FormatError for what cannot be a disk that starts or is partitioned, or is cut off.
+
+    Without another sign of what it is, any file passes for a raw disk; a partitioned one has the signature of a boot
+    sector.
+    """
+    if image.format == "raw":
+        length = image.path.stat().st_size
+        with image.path.open("rb") as stream:
+            signature = stream.read(_SECTOR)[-2:]
+        if length % _SECTOR or signature != _SIGNATURE:
+            message = "this is no disk image: it does not begin with a boot sector"
+            raise InputError(message, where=str(image.path), hint="give a raw, qcow2, vhd or vhdx disk, or a COSI file")
+    check_whole(image)
 
 
 def check_whole(image: DiskImage, raw: Path | None = None) -> None:

@@ -81,7 +81,7 @@ def resolve_request(read: ReadConfig, options: Options) -> CustomizeRequest:
     if output is None:
         raise InputError("no output is given", hint="use --output-image-file, or output.image.path in the config")
     output_format = check_format(options.output_format or config.config.output.image.format)
-    check_output(output)
+    check_output(output, [*([base] if isinstance(base, Path) else []), *(file.path for file in config.files)])
     check_sources(options.rpm_sources)
     return CustomizeRequest(
         config=config,

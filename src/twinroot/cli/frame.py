@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from types import FrameType
 
 from twinroot.cli.logs import set_up
@@ -37,6 +38,7 @@ def run_command(
 
     A command with a result to print returns the function that prints it, which runs when no progress is shown any more.
     """
+    _open_streams()
     for number in ENDING:
         # What whoever started us wants ignored (nohup, a shell's background) stays ignored.
         if signal.getsignal(number) is not signal.SIG_IGN:
@@ -46,8 +48,15 @@ def run_command(
         set_up(arguments.log_level, arguments.log_format, arguments.log_color, arguments.log_file, full_log=full_log)
     except TwinrootError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
+        return failed
     return 0 if _succeeds(arguments.log_format, failure, work) else failed
+
+
+def _open_streams() -> None:
+    """Where whoever started us closed a standard stream, what goes there goes nowhere."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 (as long as the program runs)
 
 
 def _succeeds(log_format: str, failure: str, work: Callable[[Emit], Show | None]) -> bool:

@@ -89,7 +89,8 @@ def set_up(
 ) -> None:
     """Configure logging for one run of a command; InputError when the flags or the file cannot be used.
 
-    With `full_log` the file is the agent's, whatever the format of standard error.
+    With `full_log` the file is the agent's, whatever the format of standard error, and is added to: another command
+    may be writing to it, until we know that we are alone.
     """
     if log_format == "json" and color == "always":
         raise InputError("--log-color always cannot be used together with --log-format json")
@@ -101,7 +102,7 @@ def set_up(
     handlers[0].setFormatter(_formatter(log_format, started, color=colored))
     if log_file:
         formatter = FullLogFormatter() if full_log else _formatter(log_format, started)
-        handlers.append(_file_handler(log_file, formatter))
+        handlers.append(_file_handler(log_file, formatter, "a" if full_log else "w"))
     root = logging.getLogger("twinroot")
     for old in list(root.handlers):
         root.removeHandler(old)
@@ -116,10 +117,10 @@ def _formatter(log_format: str, started: float, *, color: bool = False) -> loggi
     return JsonFormatter() if log_format == "json" else TextFormatter(started, color=color)
 
 
-def _file_handler(path: Path, formatter: logging.Formatter) -> logging.Handler:
+def _file_handler(path: Path, formatter: logging.Formatter, mode: str) -> logging.Handler:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handler = logging.FileHandler(path, mode="w", encoding="utf-8", errors="backslashreplace")
+        handler = logging.FileHandler(path, mode=mode, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise InputError(f"--log-file cannot be written: {error.strerror}", where=str(path)) from error
     handler.setLevel(logging.DEBUG)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from twinroot.base.image import DiskImage, check_whole, probe
+from twinroot.base.image import DiskImage, check_disk, probe
 from twinroot.errors import CommandError, InputError
 from twinroot.events import Emit, phase
 from twinroot.output.disk import convert_raw, qemu_target
@@ -25,8 +25,6 @@ from twinroot.output.repack import repack
 from twinroot.output.space import naming_full_disk
 from twinroot.output.unpack import unpack
 from twinroot.tools import qemu_img
-
-_SECTOR = 512
 
 
 @dataclass(frozen=True)
@@ -41,10 +39,8 @@ class Conversion:
 
 def convert(wanted: Conversion, scratch: Path, emit: Emit) -> None:
     """Carry out a conversion; `scratch` needs room for a whole disk. On a TwinrootError there is no output."""
-    check_output(wanted.target)
+    check_output(wanted.target, [wanted.source])
     from_cosi = is_cosi(wanted.source)
-    if wanted.target.exists() and wanted.target.samefile(wanted.source):
-        raise InputError("the output is the input file", where=str(wanted.target), hint="name another output file")
     with naming_full_disk(scratch, "scratch files"):
         if from_cosi and wanted.format == "cosi":
             repack(wanted.source, wanted.target, scratch, emit, level=wanted.level)
@@ -80,11 +76,7 @@ def _cosi_to_disk(wanted: Conversion, scratch: Path, emit: Emit) -> None:
 
 
 def _disk_to_disk(wanted: Conversion, image: DiskImage, emit: Emit) -> None:
-    # qemu-img rounds the size of a raw disk up, so anything would pass for one.
-    length = image.path.stat().st_size
-    if image.format == "raw" and length % _SECTOR:
-        raise InputError(f"this is no disk image: {length} bytes are no whole number of sectors", where=str(image.path))
-    check_whole(image)
+    check_disk(image)
     target_format, options = qemu_target(wanted.format)
     with (
         replacing(wanted.target) as partial,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,8 +16,10 @@ from twinroot.output.space import naming_full_disk
 _LONGEST_NAME = 255 - len("..4194304.partial")
 
 
-def check_output(path: Path) -> None:
-    """InputError when a file cannot be written there; to be asked before any work starts."""
+def check_output(path: Path, inputs: Iterable[Path] = ()) -> None:
+    """InputError when a file cannot be written there, or is one of the inputs; to be asked before any work starts."""
+    if path.exists() and any(each.exists() and path.samefile(each) for each in inputs):
+        raise InputError("the output is one of the input files", where=str(path), hint="name another output file")
     if path.is_dir():
         raise InputError("the output path is a directory", where=str(path), hint="name a file")
     if path.exists() and not path.is_file():

@@ -148,3 +148,16 @@ def test_base_images_in_registries(
     assert isinstance(base, RegistryImage)
     assert (str(base.reference), base.azure_linux) == (reference, azure)
     assert str(base.platform) == str(platform)
+
+
+@pytest.mark.parametrize("name", ["base.raw", "c.yaml", "link", "under.yaml"])
+def test_an_input_is_not_written_over(tmp_path: Path, name: str) -> None:
+    (tmp_path / "base.raw").write_bytes(b"base")
+    (tmp_path / "under.yaml").write_text("os: {}\n")
+    (tmp_path / "link").symlink_to("base.raw")
+    with pytest.raises(InputError, match="one of the input files"):
+        resolve(
+            tmp_path,
+            "baseConfigs: [{path: under.yaml}]\npreviewFeatures: [base-configs]\n",
+            output_file=tmp_path / name,
+        )

@@ -67,13 +67,14 @@ def test_json_lines_are_json_whatever_is_in_them() -> None:
 
 def test_the_log_of_the_agent_has_lines_of_json_in_every_case(tmp_path: Path) -> None:
     path = tmp_path / "full.log"
+    path.write_text("{}\n")
     set_up("error", "text", "never", path, io.StringIO(), full_log=True)
     logging.getLogger("twinroot.some").debug("said %s", "this")
     try:
         raise ValueError("why")
     except ValueError:
         logging.getLogger("twinroot.some").warning("failed", exc_info=True)
-    first, second = map(json.loads, path.read_text().splitlines())
+    _before, first, second = map(json.loads, path.read_text().splitlines())
     assert first | {"timestamp": "", "file": "", "line": 1} == {
         "level": "DEBUG", "message": "said this", "target": "twinroot.some", "module": "twinroot.some",
         "file": "", "line": 1, "timestamp": "",

@@ -9,7 +9,7 @@ import fcntl
 import logging
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from pathlib import Path
@@ -67,21 +67,23 @@ def service(agent: Agent, work: Callable[[Ledger], Result], *, installing: bool 
     """
     if os.geteuid() != 0:
         raise ServicingError("check-root-privileges", "this needs root", hint="run it with sudo")
-    with _alone(agent.lock), _opened(agent.datastore, installing=installing) as datastore:
-        ledger = Ledger(datastore, agent.reached)
-        try:
-            return work(ledger)
-        except ConfigError:
-            raise  # Of a wrong configuration file the status need not know, and all its mistakes are told.
-        except TwinrootError as error:
-            found = as_servicing_error(error)
-            ledger.note(found)
-            raise found from error
-        except OSError as error:
-            where = f"{error.filename}: " if error.filename else ""
-            found = ServicingError("internal", f"{where}{error.strerror or error}")
-            ledger.note(found)
-            raise found from error
+    with _alone(agent.lock):
+        _begin_log(agent.log_file)
+        with _opened(agent.datastore, installing=installing) as datastore:
+            ledger = Ledger(datastore, agent.reached)
+            try:
+                return work(ledger)
+            except ConfigError:
+                raise  # Of a wrong configuration file the status need not know, and all its mistakes are told.
+            except TwinrootError as error:
+                found = as_servicing_error(error)
+                ledger.note(found)
+                raise found from error
+            except OSError as error:
+                where = f"{error.filename}: " if error.filename else ""
+                found = ServicingError("internal", f"{where}{error.strerror or error}")
+                ledger.note(found)
+                raise found from error
 
 
 def as_servicing_error(error: TwinrootError) -> ServicingError:
@@ -97,6 +99,13 @@ def as_servicing_error(error: TwinrootError) -> ServicingError:
     if isinstance(error, ConfigError):
         name = "invalid-host-configuration-static"
     return ServicingError(name, message, hint=error.hint)
+
+
+def _begin_log(path: Path | None) -> None:
+    """The log is that of the last command that changed the machine."""
+    if path:
+        with suppress(OSError):
+            os.truncate(path, 0)
 
 
 @contextmanager
