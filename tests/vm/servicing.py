@@ -28,6 +28,7 @@ from typing import ClassVar
 import yaml
 from tests.images import AB_CONFIG, BASE_DEB, BASE_RPM, agent_debs, agent_rpms, built, customize
 from tests.unit.agent.storage.range_server import RangeServer, Request
+from tests.vm.watchdog import restarting
 from tests.vm.write_log import replay
 
 from twinroot.events import silent
@@ -217,7 +218,7 @@ class Serviced:
             extra_disks=self.options.extra_disks, extra=self.options.extra, processor="x86-64-v2",
         )  # fmt: skip
         console = self.place / f"console-{self.starts}.log"
-        with Machine(self.disk, "raw", options, log_file=console) as machine:
+        with Machine(self.disk, "raw", options, log_file=console) as machine, restarting(machine):
             if login:
                 machine.console.login(timeout=BOOT_TIMEOUT)
             yield machine
