@@ -42,6 +42,10 @@ HOST_CONFIGURATION = "/etc/trident/config.yaml"
 VERSION_FILE = "/etc/version"
 BOOT_TIMEOUT = 450.0  # seconds; a start takes 30 on an idle host; one that hangs is not to hold up all others
 UPDATE_TIMEOUT = 900.0
+# Half of it lies above 4 GiB, which Linux takes first. What it ran in the memory below, where the firmware has its
+# stack, is still known to QEMU as code after a restart: each write to such a page is slow then, and the firmware, with
+# a timer every 10 ms, sometimes came to nothing else for ever.
+MEMORY_MIB = 4096
 
 
 @dataclass(frozen=True)
@@ -203,7 +207,7 @@ class Serviced:
     disk: Path
     variables: Path
     starts: int = 0
-    options: Options = field(default_factory=Options)
+    options: Options = field(default_factory=lambda: Options(memory_mib=MEMORY_MIB))
 
     @contextmanager
     def switched_on(self, survivors: random.Random | None = None, *, login: bool = True) -> Iterator[Machine]:

@@ -1,7 +1,7 @@
 """A machine that the emulator does not start again after its guest restarted it gets its reset button pressed.
 
-The guest has given the machine up by then, and no firmware has shown itself: what hangs is QEMU, seen on loaded hosts
-about once in fifty restarts. Everything that hangs later is for the test to find.
+The guest has given the machine up by then, and no firmware has shown itself: what hangs is QEMU (`MEMORY_MIB` says
+why). Everything that hangs later is for the test to find.
 """
 
 from __future__ import annotations
