@@ -9,7 +9,7 @@ from contextlib import suppress
 from urllib.parse import urlsplit
 
 import requests
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.fuzz.mutations import cases, numbers
 from tests.memory import little_memory
@@ -124,6 +124,7 @@ URLS = st.one_of(
 
 @cases(1000)
 @given(URLS)
+@example("https://a]@[::1")
 def test_any_url(url: str) -> None:
     with suppress(InputError):
         found = location_of(url)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -47,11 +48,13 @@ def percentage(text: str) -> float:
 
 def poll_source(text: str) -> str:
     """`https://…` or `oci://HOST/REPOSITORY:TAG`; plain `http` for this machine itself alone."""
-    parts = urlsplit(text)
-    if parts.scheme == "oci" and parse_reference(text.removeprefix("oci://")):
-        return text
-    if parts.hostname and (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)):
-        return text
+    with suppress(ValueError):  # of brackets that do not match
+        parts = urlsplit(text)
+        host = urlsplit(f"//{parts.netloc.rpartition('@')[2]}").hostname
+        if parts.scheme == "oci" and parse_reference(text.removeprefix("oci://")):
+            return text
+        if host and (parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK)):
+            return text
     hint = "write https://HOST/PATH or oci://HOST/REPOSITORY:TAG"
     raise ScalarError(f"{quoted(text)} is not a place to ask for images", hint)
 

@@ -28,6 +28,8 @@ def test_everything(tmp_path: Path) -> None:
     [
         ("{}", "source"),
         ("source: http://a.example/offer.yaml", "is not a place to ask for images"),
+        ("source: 'https://['", "is not a place to ask for images"),
+        ("source: 'https://a]@[::1/offer.yaml'", "is not a place to ask for images"),
         ("source: file:///etc/passwd", "is not a place"),
         ("source: oci://nothing", "is not a place"),
         ("source: 'https://'", "is not a place"),

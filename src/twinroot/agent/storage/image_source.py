@@ -69,6 +69,7 @@ def location_of(url: str) -> Location:
         host = parts.netloc.rpartition("@")[2]
         login = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
         plain = urlunsplit((parts.scheme, host, parts.path, parts.query, ""))
+        _split(plain)  # a bracket that the login alone has does not close one of the host
         return WebLocation(plain, urlunsplit((parts.scheme, host, parts.path, "", "")), login)
     if parts.scheme == "oci":
         reference = parse_reference(url.partition("://")[2])
