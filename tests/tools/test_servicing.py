@@ -13,7 +13,8 @@ import pytest
 from tests.unit.agent.small_cosi import write_cosi
 from tests.unit.agent.statuses import config, status
 
-from twinroot.agent.boot.efi_variables import EfiVariables
+from twinroot.agent.boot.efi_variables import EfiVariables, Set
+from twinroot.agent.boot.ukis import SELECTED
 from twinroot.agent.datastore import Datastore
 from twinroot.agent.decide import Allowed
 from twinroot.agent.errors import ServicingError
@@ -29,6 +30,7 @@ from twinroot.agent.states import State
 from twinroot.config.host.config import HostConfig
 from twinroot.errors import FormatError, MissingToolError
 from twinroot.formats.cosi.reader import open_cosi
+from twinroot.formats.efi_boot import write_text
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="servicing needs root")
 
@@ -190,6 +192,31 @@ def test_a_machine_that_started_its_old_root(place: Place) -> None:
     assert found.last_error["error"] == "ab-update-reboot-check"
     assert place.run(lambda agent, ledger: roll_back(agent, ledger, None, BOTH)) == Result(Outcome.DONE)
     assert place.status() == found
+
+
+def test_a_trial_of_a_half_that_the_status_does_not_know_goes_on(place: Place) -> None:
+    paths = {name: f"/dev/disk/by-partuuid/{name}" for name in ("esp", "root-a", "root-b", "state")}
+    provisioned = status(
+        State.PROVISIONED, place.config("os: {hostname: a}\n"), ab_active_volume="volume-a", partition_paths=paths
+    )
+    place.put(provisioned)
+    assert place.run(commit) == Result(Outcome.DONE)
+    place.agent.variables.carry_out([Set(SELECTED, write_text("vmlinuz-1-azlb0-trident-trial.conf"))])
+    with pytest.raises(ServicingError, match="but / is not on") as caught:
+        place.run(commit)
+    assert caught.value.name == "root-device-path-ab-active-volume-mismatch"
+
+
+def test_an_update_that_runs_already_is_not_given_up(place: Place) -> None:
+    """Its boot files are those of the system that runs, whatever the status still says."""
+    old, new = place.config(), place.config("os: {hostname: new}\n")
+    paths = {name: f"/dev/disk/by-partuuid/{name}" for name in ("esp", "root-a", "root-b", "state")}
+    finalized = status(State.AB_UPDATE_FINALIZED, new, old, ab_active_volume="volume-a", partition_paths=paths)
+    place.put(finalized)
+    other = place.config("os: {hostname: other}\n")
+    with pytest.raises(ServicingError, match="but / is not on"):
+        place.run(lambda agent, ledger: update(agent, ledger, other, BOTH))
+    assert place.status().servicing_state is State.AB_UPDATE_FINALIZED
 
 
 def test_nothing_to_commit_and_nothing_to_go_back_to(place: Place) -> None:

@@ -70,20 +70,23 @@ def service(agent: Agent, work: Callable[[Ledger], Result], *, installing: bool 
     with _alone(agent.lock):
         _begin_log(agent.log_file)
         with _opened(agent.datastore, installing=installing) as datastore:
-            ledger = Ledger(datastore, agent.reached)
-            try:
-                return work(ledger)
-            except ConfigError:
-                raise  # Of a wrong configuration file the status need not know, and all its mistakes are told.
-            except TwinrootError as error:
-                found = as_servicing_error(error)
-                ledger.note(found)
-                raise found from error
-            except OSError as error:
-                where = f"{error.filename}: " if error.filename else ""
-                found = ServicingError("internal", f"{where}{error.strerror or error}")
-                ledger.note(found)
-                raise found from error
+            return _served(Ledger(datastore, agent.reached), work)
+
+
+def _served(ledger: Ledger, work: Callable[[Ledger], Result]) -> Result:
+    try:
+        return work(ledger)
+    except ConfigError:
+        raise  # Of a wrong configuration file the status need not know, and all its mistakes are told.
+    except TwinrootError as error:
+        found = as_servicing_error(error)
+        ledger.note(found)
+        raise found from error
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        found = ServicingError("internal", f"{where}{error.strerror or error}")
+        ledger.note(found)
+        raise found from error
 
 
 def as_servicing_error(error: TwinrootError) -> ServicingError:

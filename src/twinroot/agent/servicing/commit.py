@@ -43,10 +43,11 @@ def commit(agent: Agent, ledger: Ledger) -> Result:
     """Keep the system that was started, or notice that it is not the one that was meant or not well."""
     state = ledger.status.servicing_state
     if state not in COMMITTABLE:
-        # A half that the status knows nothing of may run, which is not to stay unseen.
-        check_active_volume(ledger.status)
         log.info("No servicing is in progress: there is nothing to commit")
-        _end_trial(agent)
+        if _on_trial(agent):
+            # It may be a half that the status knows nothing of, which is not to stay.
+            check_active_volume(ledger.status)
+            _end_trial()
         return Result(Outcome.DONE)
     started = _is_expected(ledger.status, root_device())
     failures = _check(ledger.status) if started else ()
@@ -60,16 +61,21 @@ def commit(agent: Agent, ledger: Ledger) -> Result:
     transition = ledger.move(trigger, error=error.record() if error else None)
     if error is None:
         log.info("The system that runs is committed")
-        _end_trial(agent)
+        if _on_trial(agent):
+            _end_trial()
     return Result(Outcome.REBOOT if transition.reboot else Outcome.DONE, error)
 
 
-def _end_trial(agent: Agent) -> None:
-    """What restarts a system on trial lets this one be (`agent/boot/trial.py`)."""
+def _on_trial(agent: Agent) -> bool:
+    """Whether the system that runs is restarted unless it is committed (`agent/boot/trial.py`)."""
     selected = agent.variables.read(SELECTED)
-    if is_trial(kernel_command_line()) or (selected is not None and is_trial_entry(read_text(selected))):
-        boot.RUN.mkdir(parents=True, exist_ok=True)
-        TRIAL_OVER.touch()
+    return is_trial(kernel_command_line()) or (selected is not None and is_trial_entry(read_text(selected)))
+
+
+def _end_trial() -> None:
+    """What restarts a system on trial lets this one be."""
+    boot.RUN.mkdir(parents=True, exist_ok=True)
+    TRIAL_OVER.touch()
 
 
 def expected_volume(status: HostStatus) -> AbVolume:
