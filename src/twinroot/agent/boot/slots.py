@@ -150,14 +150,13 @@ def arm(
 
     `partitions` are those that hold the ESP, several where it is mirrored.
     """
+    name = None
     if side.starts_kernel(target):
         if not install:
             _stay_with_what_runs(side)  # before the kernel has a name: without a default the newest is started
         name = kernels.name_staged(side.esp, target, side.install_index)
         if install:
             _start_from_now_on(side, name)
-    else:
-        name = None
     if not install and active:
         _keep_what_runs(side, active, partitions)
     with _trying(side, None if install else name):

@@ -57,8 +57,8 @@ def shared_boot(devices: Devices) -> str | None:
     root, boot = mounted_at(devices.storage, "/"), holding(devices.storage, "/boot")
     if root is None or boot is None or boot[1].is_esp or not devices.graph.is_on_pair(root[1].device_id):
         return None
-    shared = boot[1].mount_point is not None and not devices.graph.is_on_pair(boot[1].device_id)
-    return boot[1].mount_point.target if shared and boot[1].mount_point else None
+    assert boot[1].mount_point is not None
+    return None if devices.graph.is_on_pair(boot[1].device_id) else boot[1].mount_point.target
 
 
 def wanted_filesystems(devices: Devices) -> dict[str, Filesystem]:
