@@ -143,7 +143,10 @@ def test_entry_files() -> None:
     assert short == ENTRIES["/boot/loader/entries/short.conf"]
     assert "root=/dev/disk/by-partuuid/x" in found.config
     assert "/dev/old" not in found.config + usual + rescue
-    assert (options(usual) or "").count("$trident_trial") == found.config.count("$trident_trial") == 1
+    assert (options(usual) or "").count("$trident_trial") == 1
+    assert '$trident_trial"\nblscfg\n' in found.config
+    assert found.config.startswith('if [ -n "$trident_trial" ]; then\n  menuentry "Restart')
+    assert configured(found, TARGET).config.count("set fallback=0") == 1
     assert "trident_trial" not in rescue
     assert configured(found, KernelTarget("/dev/disk/by-partuuid/x")).entries[next(iter(ENTRIES))] == usual
 
@@ -240,5 +243,5 @@ def test_a_kernel_that_is_missing_on_trial() -> None:
 @pytest.mark.skipif(shutil.which("grub-script-check") is None, reason="grub-script-check is not installed")
 def test_grub_understands_what_is_written() -> None:
     found = configured(GrubTexts(CONFIG, DEFAULT), TARGET).config
-    for text in (found, trial.on_trial("configfile /grub.cfg\n")):
+    for text in (found, trial.on_trial("configfile /grub.cfg\n"), trial.with_fallback("blscfg")):
         subprocess.run(["grub-script-check"], input=text, text=True, check=True)

@@ -129,7 +129,7 @@ def configured(texts: GrubTexts, target: KernelTarget) -> GrubTexts:
     config = grub_script.append_script(config, _TRIAL, trial.GUARD)
     entries = {}
     if grub_script.uses_entry_files(texts.config):
-        config = grub_script.edit_default_options(config, line)
+        config = trial.with_fallback(grub_script.edit_default_options(config, line))
         entries = {path: _entry(path, text, names, wanted, extra) for path, text in texts.entries.items()}
     found = GrubTexts(config, default, entries)
     _check(found, (*wanted, *extra))

@@ -23,8 +23,29 @@ ARGUMENTS = f"{ARGUMENT} panic=10 rd.shell=0 rd.emergency=reboot"
 """What a kernel on trial is given: whatever it, its initrd or its root lacks leads to a restart."""
 GUARD = f'if [ "$?" != 0 -a -n "${VARIABLE}" ]; then reboot; fi'
 """Stands behind the line that loads a kernel."""
+_SHIFTED = "".join(f'  elif [ "$default" = {number} ]; then set default={number + 1}\n' for number in range(1, 10))
+# grub before 2.12 knows fallbacks by their numbers only, and how many entries follow nobody can say.
+_FALLBACK = f"""\
+if [ -n "${VARIABLE}" ]; then
+  menuentry "Restart, as this system cannot be started" {{ reboot }}
+  set fallback=0
+fi
+"""
+_BEHIND_FALLBACK = f"""\
+if [ -n "${VARIABLE}" ]; then
+  if [ -z "$default" -o "$default" = 0 ]; then set default=1
+{_SHIFTED}  fi
+fi
+"""
 
 _BEGIN, _END = "# The first start of this system is a trial.", "# Nothing could be started."
+
+
+def with_fallback(config: str) -> str:
+    """A grub.cfg that restarts from a trial when its default entry fails: entry files have no room for the guard."""
+    if config.startswith(_FALLBACK):
+        return config
+    return f"{_FALLBACK}{config}{'' if config.endswith(chr(10)) else chr(10)}{_BEHIND_FALLBACK}"
 
 
 def on_trial(stub: str) -> str:
