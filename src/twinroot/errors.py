@@ -2,6 +2,7 @@
 
     TwinrootError
     ├── InputError           what was handed to us is wrong: fix the input
+    │   ├── UsageError       the command line, whatever the files that it names hold
     │   ├── ConfigError      the configuration file(s); carries every problem found, with its place
     │   └── FormatError      an image, archive or table whose bytes break the rules of its format
     ├── HostError            the machine we run on lacks something: fix the machine
@@ -39,6 +40,10 @@ class TwinrootError(Exception):
 
 class InputError(TwinrootError):
     """What was handed to us is wrong: an argument, a file, an image."""
+
+
+class UsageError(InputError):
+    """The command line is wrong, whatever the files that it names hold."""
 
 
 @dataclass(frozen=True, order=True)

@@ -15,7 +15,7 @@ from twinroot.config.problems import KeyPath
 from twinroot.config.resources import resource_problems
 from twinroot.config.section import UnreadableError
 from twinroot.distro.rpm_sources import check_sources
-from twinroot.errors import InputError, Problem
+from twinroot.errors import InputError, Problem, UsageError
 from twinroot.output.disk import DISK_FORMATS
 from twinroot.output.files import check_output
 from twinroot.registry.access import DEFAULT_LIMIT, Access, Fetching, Trust
@@ -73,7 +73,7 @@ def resolve_request(read: ReadConfig, options: Options) -> CustomizeRequest:
     """
     config = read.loaded(_problems_of_run(read, options))
     if options.why_rebuild and options.cache_dir is None:
-        raise InputError("--why-rebuild speaks of a cache", hint="name one with --cache-dir")
+        raise UsageError("--why-rebuild speaks of a cache", hint="name one with --cache-dir")
     base = choose_base(config, options.image_file, options.image)
     if base is None:
         raise InputError("no base image is given", hint="use --image-file, or input.image.path in the config")
@@ -102,7 +102,7 @@ def resolve_request(read: ReadConfig, options: Options) -> CustomizeRequest:
 def choose_base(config: LoadedConfig, image_file: Path | None, image: str | None) -> Path | RegistryImage | None:
     """The base image: `--image-file`, else `--image`, else what the config says; None when nothing says it."""
     if image_file and image:
-        raise InputError("--image-file and --image may not be given together", hint="remove one of them")
+        raise UsageError("--image-file and --image may not be given together", hint="remove one of them")
     if image_file:
         return image_file
     if image:
@@ -144,9 +144,9 @@ def check_format(name: str | None, formats: Sequence[str] = OUTPUT_FORMATS) -> s
 
 
 def check_level(level: int) -> int:
-    """A zstd level, 1 to 22."""
+    """A zstd level, 1 to 22. One of a configuration was checked there."""
     if not 1 <= level <= 22:
-        raise InputError(f"--cosi-compression-level {level}: a level from 1 to 22 is wanted")
+        raise UsageError(f"--cosi-compression-level {level}: a level from 1 to 22 is wanted")
     return level
 
 

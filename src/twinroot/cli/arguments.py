@@ -13,6 +13,10 @@ from typing import Any, NoReturn
 
 LOG_LEVELS = ("panic", "fatal", "error", "warn", "info", "debug", "trace")
 COLORS = ("always", "auto", "never")
+# Those that we write first, for messages; the others are the peer's, and a run says that they are not built yet. Not
+# taken from the configuration's model, which takes long to import.
+WRITTEN_FORMATS = ("cosi", "raw", "qcow2", "vhd", "vhd-fixed", "vhdx")
+OUTPUT_FORMATS = (*WRITTEN_FORMATS, "iso", "pxe-dir", "pxe-tar", "baremetal-image")
 
 
 class Parser(argparse.ArgumentParser):
@@ -60,6 +64,13 @@ def add_compatible_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--disable-telemetry", action="store_true", help="accepted for compatibility: there is no telemetry"
     )
+
+
+def output_format(text: str) -> str:
+    """The value of `--output-image-format`; empty means not given (image config spec §11.2)."""
+    if text and text not in OUTPUT_FORMATS:
+        raise argparse.ArgumentTypeError(f"'{text}' is not known: use one of {', '.join(WRITTEN_FORMATS)}")
+    return text
 
 
 def split_list(values: Sequence[str] | None) -> tuple[str, ...]:

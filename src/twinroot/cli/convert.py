@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from twinroot.cli.arguments import add_global_flags
+from twinroot.cli.arguments import add_global_flags, output_format
 from twinroot.cli.frame import run_command
-from twinroot.errors import InputError
+from twinroot.errors import UsageError
 from twinroot.events import Emit
 
 log = logging.getLogger("twinroot.cli")
@@ -31,7 +31,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         help="the file to write, in place of OUT",
     )  # fmt: skip
     parser.add_argument(
-        "--format", "--output-image-format", dest="output_image_format", metavar="FORMAT",
+        "--format", "--output-image-format", dest="output_image_format", type=output_format, metavar="FORMAT",
         help=f"{_FORMATS}; by default what the name of the output ends in",
     )  # fmt: skip
     _add_common(parser)
@@ -45,7 +45,7 @@ def add_compatible_flags(parser: argparse.ArgumentParser) -> None:
         "--output-image-file", "--output-path", dest="output_image_file", type=Path, required=True, metavar="PATH",
         help="the file to write",
     )  # fmt: skip
-    parser.add_argument("--output-image-format", required=True, metavar="FORMAT", help=_FORMATS)
+    parser.add_argument("--output-image-format", type=output_format, required=True, metavar="FORMAT", help=_FORMATS)
     parser.add_argument(
         "--tools-dir", type=Path, metavar="DIR", help="accepted; this host's own tools list an image's packages"
     )
@@ -72,7 +72,7 @@ def run_compatible(arguments: argparse.Namespace) -> int:
 
 def _convert_compatible(arguments: argparse.Namespace, emit: Emit) -> None:
     if arguments.output_image_format in ("cosi", "baremetal-image") and arguments.build_dir is None:
-        raise InputError(f"--build-dir is needed for the output format {arguments.output_image_format}")
+        raise UsageError(f"--build-dir is needed for the output format {arguments.output_image_format}")
     _convert(arguments, arguments.image_file, arguments.output_image_file, emit)
 
 
@@ -80,10 +80,13 @@ def _convert(arguments: argparse.Namespace, source: Path, target: Path, emit: Em
     from twinroot.builder.request import DEFAULT_LEVEL, check_format, check_level
     from twinroot.output.convert import Conversion, convert
 
-    wanted = check_format(arguments.output_image_format or _SUFFIXES.get(target.suffix.lower()))
+    named = arguments.output_image_format or _SUFFIXES.get(target.suffix.lower())
+    if not named:
+        raise UsageError("no output format is given", hint=f"use --output-image-format with {_FORMATS}")
+    wanted = check_format(named)
     level = arguments.cosi_compression_level
     if level is not None and wanted != "cosi":
-        raise InputError("--cosi-compression-level is only for the output format cosi")
+        raise UsageError("--cosi-compression-level is only for the output format cosi")
     conversion = Conversion(source, target, wanted, check_level(DEFAULT_LEVEL if level is None else level))
     with _scratch(arguments.build_dir) as scratch:
         convert(conversion, scratch, emit)
@@ -96,11 +99,11 @@ def _files(arguments: argparse.Namespace) -> tuple[Path, Path]:
     source = arguments.image_file or (positional.pop(0) if positional else None)
     target = arguments.output_image_file or (positional.pop(0) if positional else None)
     if source is None:
-        raise InputError("no image is given", hint="twinroot convert IN OUT")
+        raise UsageError("no image is given", hint="twinroot convert IN OUT")
     if target is None:
-        raise InputError("no output is given", hint="twinroot convert IN OUT")
+        raise UsageError("no output is given", hint="twinroot convert IN OUT")
     if positional:
-        raise InputError(f"too many files are given: {' '.join(map(str, positional))}", hint="twinroot convert IN OUT")
+        raise UsageError(f"too many files are given: {' '.join(map(str, positional))}", hint="twinroot convert IN OUT")
     return source, target
 
 

@@ -7,7 +7,7 @@ import logging
 from pathlib import Path
 
 from twinroot.cli import registry_flags
-from twinroot.cli.arguments import add_global_flags, split_list
+from twinroot.cli.arguments import add_global_flags, output_format, split_list
 from twinroot.cli.frame import run_command
 from twinroot.events import Emit
 from twinroot.units import human
@@ -36,7 +36,9 @@ def add_flags(parser: argparse.ArgumentParser, *, needs_build_dir: bool = True) 
         "--output-image-file", "--output-path", dest="output_image_file", type=Path, metavar="PATH",
         help="the file to write",
     )  # fmt: skip
-    parser.add_argument("--output-image-format", metavar="FORMAT", help="cosi, raw, qcow2, vhd, vhd-fixed or vhdx")
+    parser.add_argument(
+        "--output-image-format", type=output_format, metavar="FORMAT", help="cosi, raw, qcow2, vhd, vhd-fixed or vhdx"
+    )
     parser.add_argument(
         "--rpm-source", action="append", metavar="PATH",
         help="a directory of RPM files or a .repo file; may be repeated",

@@ -14,7 +14,7 @@ from types import FrameType
 
 from twinroot.cli.logs import set_up
 from twinroot.cli.progress import watching
-from twinroot.errors import ConfigError, Problem, TwinrootError
+from twinroot.errors import ConfigError, Problem, TwinrootError, UsageError
 from twinroot.events import Emit
 from twinroot.interrupts import ENDING
 
@@ -34,8 +34,9 @@ Show = Callable[[], None]
 def run_command(
     arguments: argparse.Namespace, failure: str, work: Callable[[Emit], Show | None], *, failed: int = 1
 ) -> int:
-    """Run a command's work; returns the exit code, 0 or `failed`. `failure` begins the final line of a run that failed.
+    """Run a command's work; returns the exit code: 0, `failed`, or `usage_failed` of the parser for a UsageError.
 
+    `failure` begins the final line of a run that failed.
     A command with a result to print returns the function that prints it, which runs when no progress is shown any more.
     """
     _open_streams()
@@ -48,8 +49,17 @@ def run_command(
         set_up(arguments.log_level, arguments.log_format, arguments.log_color, arguments.log_file, full_log=full_log)
     except TwinrootError as error:
         print(f"error: {error}", file=sys.stderr)
-        return failed
-    return 0 if _succeeds(arguments.log_format, failure, work) else failed
+        return _code(error, arguments, failed)
+    try:
+        return 0 if _succeeds(arguments.log_format, failure, work) else failed
+    except UsageError as error:
+        log.critical("%s: %s", failure, error)
+        return _code(error, arguments, failed)
+
+
+def _code(error: TwinrootError, arguments: argparse.Namespace, failed: int) -> int:
+    """The peer ends with its code for failures where it is not its parser that finds the mistake."""
+    return int(getattr(arguments, "usage_failed", failed)) if isinstance(error, UsageError) else failed
 
 
 def _open_streams() -> None:
@@ -70,6 +80,8 @@ def _succeeds(log_format: str, failure: str, work: Callable[[Emit], Show | None]
     except ConfigError as error:
         _report_problems(error, failure, log_format)
         return False
+    except UsageError:
+        raise
     except TwinrootError as error:
         log.critical("%s: %s", failure, error)
         return False

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
-from twinroot.errors import InputError
+from twinroot.errors import InputError, UsageError
 
 _LEVELS = {
     "off": logging.CRITICAL + 1,
@@ -93,7 +93,7 @@ def set_up(
     may be writing to it, until we know that we are alone.
     """
     if log_format == "json" and color == "always":
-        raise InputError("--log-color always cannot be used together with --log-format json")
+        raise UsageError("--log-color always cannot be used together with --log-format json")
     out = stream or sys.stderr
     started = time.time()
     colored = color == "always" or (color == "auto" and out.isatty())

@@ -48,6 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
     parser = Parser(prog="twinroot", description="Build deployable Linux OS images, look into them, and boot them.")
     parser.add_argument("--version", action="version", version=__version__)
+    parser.set_defaults(usage_failed=Parser.usage_error_code)
     add_global_flags(parser, top=True)
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
     for name, summary, module in _COMMANDS:
