@@ -10,6 +10,8 @@ from twinroot.errors import Problem
 
 ProblemsOf = Callable[[str], list[Problem]]
 ConfigOf = Callable[[str], ImageConfig]
+NO_ROOT = "no file system is mounted at /"
+"""A problem of many texts that are about other things."""
 Wrong = tuple[str, str, str]
 """A text with one mark, the key path of its one problem, the beginning of the message."""
 

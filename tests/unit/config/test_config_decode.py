@@ -170,6 +170,7 @@ def test_a_wrong_value_does_not_cause_follow_up_errors(problems_of: ProblemsOf) 
     assert [problem.key for problem in problems_of(text)] == [
         "storage.bootType",
         "os.bootloader.resetType",
+        "storage.filesystems",
         "storage.disks[0].maxSize",
     ]
     assert [problem.key for problem in problems_of("storage:\n  bootType: efi\n  disk: []\n")] == ["storage.disk"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from tests.unit.config.marked import NO_ROOT
 
 from twinroot.config.image.layout import Layout, resolve_layout, type_uuid
 from twinroot.config.image.storage import Disk, Partition
@@ -139,7 +140,7 @@ RULES = [
     # what is replaced in WHOLE, by what, and line, key and message of the problems
     ("", "", []),
     ("fat32", "vfat", []),
-    ("type: ext4, mountPoint: /}", "mountPoint: }", []),
+    ("type: ext4, mountPoint: /}", "mountPoint: }", [(9, "storage.filesystems", NO_ROOT)]),
     ("mountPoint: /}", "mountPoint: {path: /, idType: part-label}}", []),
     (OS, "", [(4, "os.bootloader.resetType", "this key is required together with 'storage.disks'")]),
     (OS, "os: {}\n", [(11, "os.bootloader.resetType", "this key is required")]),
@@ -161,6 +162,7 @@ RULES = [
     ]),
     ("type: ext4, ", "", [(10, F1 + ".mountPoint", "a file system with a mount point needs a 'type'")]),
     ("mountPoint: /}", "mountPoint: /boot//efi/}", [
+        (9, "storage.filesystems", NO_ROOT),
         (10, F1 + ".mountPoint", "the mount point '/boot/efi' is already used by filesystems[0]"),
     ]),
     ("fat32", "ext4", [(9, F0 + ".type", "the file system of the esp partition must be FAT")]),
@@ -178,11 +180,17 @@ RULES = [
         (9, F0 + ".mountPoint.idType", "part-label needs a 'label' for the partition 'esp'"),
     ]),
     ("type: esp, size: 8M}\n", "type: esp, size: 8M, label: root}\n    - {id: x, label: root, size: 1M}\n", []),
-    # what is tolerated: partitions without a file system, unusual places of typed partitions, UUIDs in capitals
-    ("  - {deviceId: root, type: ext4, mountPoint: /}\n", "", []),
-    ("root, type: ext4, mountPoint: /}", "root}", []),
-    ("root, type: ext4, mountPoint: /}", "root, type: '', mountPoint: }", []),
-    ("root, type: ext4, mountPoint: /}", "root, type: xfs}", []),
+    # what is tolerated: unusual spellings of paths, unusual places of typed partitions, UUIDs in capitals
+    ("mountPoint: /}", "mountPoint: //.}", []),
+    ("  - {deviceId: root, type: ext4, mountPoint: /}\n", "", [(9, "storage.filesystems", NO_ROOT)]),
+    ("root, type: ext4, mountPoint: /}", "root, type: ext4, mountPoint: /usr}", [(9, "storage.filesystems", NO_ROOT)]),
+    ("root, type: ext4, mountPoint: /}", "root, type: ext4, mountPoint: usr}", [
+        (10, F1 + ".mountPoint", "the path 'usr' must be absolute"),
+    ]),
+    (FILESYSTEMS, "", [
+        (4, "storage.filesystems", NO_ROOT),
+        (6, "storage.disks[0].partitions[0]", "the esp partition needs a file system"),
+    ]),
     (", label: root}", ", type: xbootldr}", []),
     (", label: root}", ", type: home}", []),
     (", label: root}", ", type: 0657FD6D-A4AB-43C4-84E5-0933C84B4F4F}", []),
@@ -207,9 +215,11 @@ RULES = [
     ("deviceId: root", "deviceId: Root", [(10, F1 + ".deviceId", "there is no partition with the id 'Root'")]),
     ("id: root, ", "", [(10, F1 + ".deviceId", "there is no partition with the id 'root'")]),
     ("mountPoint: /}", "mountPoint: //boot/efi/}", [
+        (9, "storage.filesystems", NO_ROOT),
         (10, F1 + ".mountPoint", "the mount point '/boot/efi' is already used by filesystems[0]"),
     ]),
     ("mountPoint: /}", "mountPoint: {options: ro, path: /boot/./efi}}", [
+        (9, "storage.filesystems", NO_ROOT),
         (10, F1 + ".mountPoint.path", "the mount point '/boot/efi' is already used by filesystems[0]"),
     ]),
     ("mountPoint: /}", "mountPoint: /}\n  - {deviceId: root, type: ext4, mountPoint: /srv}", [
@@ -224,6 +234,13 @@ RULES = [
 @pytest.mark.parametrize(("old", "new", "expected"), RULES)
 def test_rules(problems_of: ProblemsOf, old: str, new: str, expected: list[tuple[int, str, str]]) -> None:
     assert_problems(problems_of(WHOLE.replace(old, new, 1)), expected)
+
+
+@pytest.mark.parametrize("keys", ["", ", type: '', mountPoint: ", ", type: xfs"])
+def test_partitions_that_are_not_mounted(problems_of: ProblemsOf, keys: str) -> None:
+    text = WHOLE.replace("- {id: root", "- {id: spare, size: 1M}\n    - {id: root")
+    assert problems_of(text) == []
+    assert problems_of(text.replace(FILESYSTEMS, f"{FILESYSTEMS}  - {{deviceId: spare{keys}}}\n")) == []
 
 
 def assert_problems(found: list[Problem], expected: list[tuple[int, str, str]]) -> None:

@@ -107,6 +107,20 @@ def _targets(config: ImageConfig) -> Iterator[tuple[KeyPath, str]]:
                     yield (*_FILESYSTEMS, index, *inner), point.target
 
 
+def root_filesystem(config: ImageConfig) -> Iterator[Finding]:
+    """New disks have a file system for the root; the peer finds out when it runs."""
+    if not config.storage.disks:
+        return
+    for filesystem in config.storage.filesystems:
+        # One that cannot be read may be the one that is looked for: nothing is said then.
+        if any(point.target == "/" for _, point in filesystem.mounts()):
+            return
+    at = None if config.storage.filesystems else _DISKS
+    yield Finding(
+        _FILESYSTEMS, "no file system is mounted at /", "give one of storage.filesystems the mountPoint /", at=at
+    )
+
+
 def part_labels(config: ImageConfig) -> Iterator[Finding]:
     """What is mounted by its label has a label, and no other partition has the same."""
     by_id = {partition.id: partition for _, partition in partitions_of(config)}
@@ -129,5 +143,6 @@ FILESYSTEM_RULES: tuple[Rule[ImageConfig], ...] = (
     unique_ids,
     device_users,
     mount_points,
+    root_filesystem,
     part_labels,
 )
