@@ -71,9 +71,8 @@ def resolve_request(read: ReadConfig, options: Options) -> CustomizeRequest:
 
     One ConfigError has what is wrong in the config and what stands in the way of this run.
     """
+    check_options(options)
     config = read.loaded(_problems_of_run(read, options))
-    if options.why_rebuild and options.cache_dir is None:
-        raise UsageError("--why-rebuild speaks of a cache", hint="name one with --cache-dir")
     base = choose_base(config, options.image_file, options.image)
     if base is None:
         raise InputError("no base image is given", hint="use --image-file, or input.image.path in the config")
@@ -90,7 +89,7 @@ def resolve_request(read: ReadConfig, options: Options) -> CustomizeRequest:
         fetching=_fetching(options) if isinstance(base, RegistryImage) else None,
         output_file=output,
         output_format=output_format,
-        compression_level=check_level(_level(options.compression_level, config)),
+        compression_level=_level(options.compression_level, config),
         rpm_sources=options.rpm_sources,
         base_repositories=not options.disable_base_repositories,
         script_network=options.script_network,
@@ -99,10 +98,18 @@ def resolve_request(read: ReadConfig, options: Options) -> CustomizeRequest:
     )
 
 
+def check_options(options: Options) -> None:
+    """UsageError for flags that are wrong whatever the configuration says."""
+    if options.why_rebuild and options.cache_dir is None:
+        raise UsageError("--why-rebuild speaks of a cache", hint="name one with --cache-dir")
+    if options.image_file and options.image:
+        raise UsageError("--image-file and --image may not be given together", hint="remove one of them")
+    if options.compression_level is not None:
+        check_level(options.compression_level)
+
+
 def choose_base(config: LoadedConfig, image_file: Path | None, image: str | None) -> Path | RegistryImage | None:
     """The base image: `--image-file`, else `--image`, else what the config says; None when nothing says it."""
-    if image_file and image:
-        raise UsageError("--image-file and --image may not be given together", hint="remove one of them")
     if image_file:
         return image_file
     if image:

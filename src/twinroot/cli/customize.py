@@ -5,12 +5,16 @@ from __future__ import annotations
 import argparse
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from twinroot.cli import registry_flags
 from twinroot.cli.arguments import add_global_flags, output_format, split_list
 from twinroot.cli.frame import run_command
 from twinroot.events import Emit
 from twinroot.units import human
+
+if TYPE_CHECKING:
+    from twinroot.builder.request import Options
 
 log = logging.getLogger("twinroot.cli")
 
@@ -67,13 +71,12 @@ def run(arguments: argparse.Namespace) -> int:
     return run_command(arguments, "image customization failed", lambda emit: _customize(arguments, emit))
 
 
-def _customize(arguments: argparse.Namespace, emit: Emit) -> None:
-    from twinroot.builder.customize import customize
-    from twinroot.builder.request import Options, resolve_request
-    from twinroot.config.load import read_image_config
+def options(arguments: argparse.Namespace) -> Options:
+    """The flags as the builder takes them."""
+    from twinroot.builder.request import Options
 
-    options = Options(
-        build_dir=arguments.build_dir,
+    return Options(
+        build_dir=arguments.build_dir or Path(),  # `plan` needs none
         image_file=arguments.image_file,
         image=arguments.image,
         image_cache=arguments.image_cache_dir,
@@ -89,7 +92,14 @@ def _customize(arguments: argparse.Namespace, emit: Emit) -> None:
         cache_dir=arguments.cache_dir,
         why_rebuild=arguments.why_rebuild,
     )
-    request = resolve_request(read_image_config(arguments.config_file), options)
+
+
+def _customize(arguments: argparse.Namespace, emit: Emit) -> None:
+    from twinroot.builder.customize import customize
+    from twinroot.builder.request import resolve_request
+    from twinroot.config.load import read_image_config
+
+    request = resolve_request(read_image_config(arguments.config_file), options(arguments))
     customize(request, emit)
     size = human(request.output_file.stat().st_size)
     log.info("Wrote %s (%s, %s)", request.output_file, request.output_format, size)

@@ -31,11 +31,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _plan(arguments: argparse.Namespace) -> Show:
+    from twinroot.builder.request import check_options
     from twinroot.config.checks import at_place
     from twinroot.config.image.not_built import unbuilt
     from twinroot.config.load import load_image_config
     from twinroot.plan.steps import Ends, all_steps
 
+    check_options(customize.options(arguments))
     loaded = load_image_config(arguments.config_file)
     configured = loaded.config.output.image
     image_given = bool(arguments.image_file or arguments.image)

@@ -48,10 +48,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _verify(arguments: argparse.Namespace, emit: Emit, verdict: list[int]) -> Show:
     from twinroot.builder.build_directory import open_build_directory
+    from twinroot.builder.request import check_options
     from twinroot.epoch import source_date_epoch
     from twinroot.output.files import check_output
     from twinroot.output.reproduction import compare_builds
 
+    check_options(customize.options(arguments))
     epoch = source_date_epoch() or int(time.time())
     name = _output_name(arguments)
     if arguments.output_image_file:

@@ -13,6 +13,7 @@ from twinroot.cli.arguments import OUTPUT_FORMATS, WRITTEN_FORMATS
 from twinroot.config.image.output import OutputFormat
 
 CUSTOMIZE = ["customize", "--build-dir", "b", "--config-file", "c.yaml"]
+PLAN = ["plan", "--config-file", "c.yaml"]
 CONVERT = ["convert", "--image-file", "a", "--output-image-file"]
 
 
@@ -42,7 +43,10 @@ CONVERT = ["convert", "--image-file", "a", "--output-image-file"]
             ],
             "a level from 1 to 22 is wanted",
         ),
-        (["plan", "--config-file", "c.yaml", "--output-image-format", "tar"], "'tar' is not known"),
+        ([*PLAN, "--output-image-format", "tar"], "'tar' is not known"),
+        ([*PLAN, "--cosi-compression-level", "99"], "a level from 1 to 22 is wanted"),
+        ([*PLAN, "--image-file", "a", "--image", "oci:a/b"], "may not be given together"),
+        ([*PLAN, "--why-rebuild"], "--why-rebuild speaks of a cache"),
     ],
 )
 def test_wrong_command_lines_of_twinroot(tmp_path: Path, words: list[str], says: str) -> None:
