@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from twinroot.errors import InputError
+from twinroot.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from twinroot.config.registry_reference import Reference
@@ -82,4 +82,4 @@ def cache_size(text: str | None) -> int:
     try:
         return disk_size(text) if text else DEFAULT_LIMIT
     except ScalarError as error:
-        raise InputError(f"--image-cache-size: {error.message}", hint=error.hint) from error
+        raise UsageError(f"--image-cache-size: {error.message}", hint=error.hint) from error

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from twinroot.cli import registry_flags
 from twinroot.cli.arguments import add_global_flags, split_list
 from twinroot.cli.frame import Show, report_problems, run_command
-from twinroot.errors import ConfigError, InputError, Problem, TwinrootError
+from twinroot.errors import ConfigError, Problem, TwinrootError, UsageError
 from twinroot.events import Emit
 
 if TYPE_CHECKING:
@@ -92,10 +92,10 @@ def _resources(arguments: argparse.Namespace) -> frozenset[str]:
     wanted = split_list(arguments.validate_resources)
     for name in wanted:
         if name not in RESOURCES:
-            raise InputError(f"--validate-resources {name}: use {', '.join(RESOURCES)}")
+            raise UsageError(f"--validate-resources {name}: use {', '.join(RESOURCES)}")
     found = frozenset(wanted)
     if found & {"oci", "all"} and arguments.build_dir is None:
-        raise InputError("--validate-resources oci and all need scratch space", hint="add --build-dir DIR")
+        raise UsageError("--validate-resources oci and all need scratch space", hint="add --build-dir DIR")
     return found | {"files", "oci"} if "all" in found else found
 
 
