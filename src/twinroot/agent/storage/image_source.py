@@ -17,7 +17,8 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 import requests
 
 from twinroot.agent.storage.ranged import RangedFile
-from twinroot.config.registry_reference import REFERENCE_HINT, Reference, parse_reference
+from twinroot.config.host.image_urls import fault_of
+from twinroot.config.registry_reference import Reference, parse_reference
 from twinroot.errors import FormatError, InputError
 from twinroot.formats.cosi.reader import CosiFile, pread, read_cosi
 from twinroot.registry.access import Access
@@ -25,7 +26,6 @@ from twinroot.registry.client import AnswerError, Client
 from twinroot.registry.resolve import resolve
 from twinroot.registry.session import Session, trust
 
-SCHEMES = ("file", "http", "https", "oci")
 _READ_TIMEOUT = 60.0  # seconds without a byte; then the connection counts as broken
 CONNECT_TIMEOUT = 10.0  # seconds, the default of `internalParams.httpConnectionTimeoutSeconds`
 
@@ -61,9 +61,11 @@ def location_of(url: str) -> Location:
     if url.startswith("/"):
         return FileLocation(Path(url))
     parts = _split(url)
+    fault = fault_of(url)
+    if fault:
+        message, hint = fault
+        raise InputError(message, where=url, hint=hint)
     if parts.scheme == "file":
-        if parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
-            raise InputError("a URL of a file has three slashes", where=url, hint="write for example file:///os.cosi")
         return FileLocation(Path(unquote(parts.path)))
     if parts.scheme in ("http", "https"):
         host = parts.netloc.rpartition("@")[2]
@@ -71,14 +73,9 @@ def location_of(url: str) -> Location:
         plain = urlunsplit((parts.scheme, host, parts.path, parts.query, ""))
         _split(plain)  # a bracket that the login alone has does not close one of the host
         return WebLocation(plain, urlunsplit((parts.scheme, host, parts.path, "", "")), login)
-    if parts.scheme == "oci":
-        reference = parse_reference(url.partition("://")[2])
-        if reference is None:
-            raise InputError("this is no reference of a registry", where=url, hint=REFERENCE_HINT)
-        return RegistryLocation(reference)
-    raise InputError(
-        f"images are not read from URLs with the scheme '{parts.scheme}'", where=url, hint=f"use {', '.join(SCHEMES)}"
-    )
+    reference = parse_reference(url.partition("://")[2])
+    assert reference is not None  # fault_of has seen to it
+    return RegistryLocation(reference)
 
 
 def _split(url: str) -> SplitResult:

@@ -29,6 +29,7 @@ STORAGE = "storage:\n" + ESP_AND_ROOT % "1G"
 USER = "os: {users: [{name: a, %s}]}\n"
 FILE = "os: {additionalFiles: [{destination: /a, %s}]}\n"
 NETPLAN = "os: {netplan: {version: 2, %s}}\n"
+IMAGE = "image: {url: %s, sha384: ignored}\n"
 EXTENSION = "os: {%s: [{url: 'file:///x.raw', sha384: " + HASH + ", path: %s}]}\n"
 
 WRONG: list[tuple[str, str, str]] = [
@@ -116,6 +117,13 @@ CHECKS: list[tuple[str, str, str, str | None]] = [
         "additional-file-no-content-or-source"),
     (OFF + FILE % "content: '', source: «/b", "os.additionalFiles[0].source", "'content' and 'source' may not",
         "additional-file-both-content-and-source"),
+    (OFF + IMAGE % "«'ftp://a/os.cosi'", "image.url", "images are not read from URLs with the scheme 'ftp'", None),
+    (OFF + IMAGE % "«'ws://a/os.cosi'", "image.url", "images are not read from URLs with the scheme 'ws'", None),
+    (OFF + IMAGE % "«'file://a/os.cosi'", "image.url", "a URL of a file has three slashes", None),
+    (OFF + IMAGE % "«'file:os.cosi'", "image.url", "a URL of a file has three slashes", None),
+    (OFF + IMAGE % "«'oci://A'", "image.url", "this is no reference of a registry", None),
+    (OFF + EXTENSION.replace("'file:///x.raw'", "«'s3://a/b'") % ("confexts", "/usr/lib/confexts/a.raw"),
+        "os.confexts[0].url", "images are not read from URLs with the scheme 's3'", None),
     (OFF + "scripts: {preServicing: [«{name: a}]}", "scripts.preServicing[0]", "a script needs either", None),
     (OFF + "scripts: {preServicing: [{path: «a, content: b}]}", "scripts.preServicing[0].path",
         "'content' and 'path'", None),
