@@ -10,7 +10,14 @@ from typing import Annotated
 
 from pydantic import Field, WithJsonSchema
 
-from twinroot.config.host.netplan_interface import Auth, Count, Interface, NetplanSection, PhysicalInterface
+from twinroot.config.host.netplan_interface import (
+    Auth,
+    Count,
+    Interface,
+    NetplanSection,
+    PhysicalInterface,
+    address_fault,
+)
 from twinroot.config.host.scalars import Text
 from twinroot.config.problems import Finding, KeyPath, quoted
 from twinroot.config.scalars import Between, Flag
@@ -175,7 +182,7 @@ class Netplan(NetplanSection):
     dummy_devices: dict[Text, Interface] = Field(default_factory=dict, description="Dummy devices, by id.")
 
     def check(self) -> Iterator[Finding]:
-        """Version and renderer are supported, ids can be names of interfaces."""
+        """Version and renderer are supported, ids can be names of interfaces, addresses are some."""
         if self.version != VERSION:
             message = f"version {self.version} of netplan is not supported"
             yield Finding(("version",), message, "write version: 2", code="invalid-netplan-version")
@@ -188,6 +195,16 @@ class Netplan(NetplanSection):
                 message = f"{quoted(name)} cannot be the id of an interface"
                 hint = "use letters, digits and punctuation without * ? [ ]; patterns belong in match.name"
                 yield Finding((kind, name), message, hint, code="invalid-interface-name")
+        yield from self._addresses()
+
+    def _addresses(self) -> Iterator[Finding]:
+        """The peer leaves addresses to netplan, which refuses them on the machine that is being serviced."""
+        for kind, name, interface in self._interfaces():
+            for index, address in enumerate(interface.addresses):
+                for text in address:
+                    fault = address_fault(text)
+                    if fault:
+                        yield Finding((kind, name, "addresses", index), *fault)
 
     def _renderers(self) -> Iterator[tuple[KeyPath, str]]:
         if self.renderer is not None:

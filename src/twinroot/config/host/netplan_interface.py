@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, PlainSerializer, WithJsonSchema
@@ -9,10 +11,12 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from twinroot.config.host.scalars import Text
+from twinroot.config.problems import quoted
 from twinroot.config.scalars import Between, Flag, boolean, from_text
 from twinroot.config.section import Section
 
 _MAX = 2**32 - 1
+_USUAL = {4: 24, 6: 64}  # prefix lengths, by the version of IP
 Count = Annotated[int | None, Between(0, _MAX)]
 
 
@@ -33,6 +37,24 @@ def _without_empty(address: dict[str, Any]) -> str | dict[str, Any]:
 
 def _has_options(options: Any) -> bool:
     return bool(options.model_fields_set)
+
+
+def address_fault(text: str) -> tuple[str, str] | None:
+    """Why netplan refuses a text as an address of an interface, and a hint; None for an address that it takes."""
+    address, slash, length = text.partition("/")
+    not_one = (f"{quoted(address)} is not an IP address", "write for example 192.0.2.10/24")
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return not_one
+    if "%" in address:  # the zone of an IPv6 address, which netplan does not know
+        return not_one
+    if not slash:
+        hint = f"write for example {address}/{_USUAL[found.version]}"
+        return f"the address {quoted(text)} has no prefix length", hint
+    if not re.fullmatch(r"[0-9]{1,3}", length) or int(length) > found.max_prefixlen:
+        return f"{quoted(length)} is not a prefix length", f"write a number from 0 to {found.max_prefixlen}"
+    return None
 
 
 def _flag_or_route(text: str) -> bool | str:

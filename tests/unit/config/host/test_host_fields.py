@@ -30,6 +30,8 @@ USER = "os: {users: [{name: a, %s}]}\n"
 FILE = "os: {additionalFiles: [{destination: /a, %s}]}\n"
 NETPLAN = "os: {netplan: {version: 2, %s}}\n"
 IMAGE = "image: {url: %s, sha384: ignored}\n"
+ADDRESSES = "os: {netplan: {version: 2, ethernets: {a: {addresses: [%s]}}}}\n"
+A = "os.netplan.ethernets.a.addresses"
 EXTENSION = "os: {%s: [{url: 'file:///x.raw', sha384: " + HASH + ", path: %s}]}\n"
 
 WRONG: list[tuple[str, str, str]] = [
@@ -124,6 +126,16 @@ CHECKS: list[tuple[str, str, str, str | None]] = [
     (OFF + IMAGE % "«'oci://A'", "image.url", "this is no reference of a registry", None),
     (OFF + EXTENSION.replace("'file:///x.raw'", "«'s3://a/b'") % ("confexts", "/usr/lib/confexts/a.raw"),
         "os.confexts[0].url", "images are not read from URLs with the scheme 's3'", None),
+    (OFF + ADDRESSES % "192.0.2.1/24, «192.0.2.2", A + "[1]", "the address '192.0.2.2' has no prefix length", None),
+    (OFF + ADDRESSES % "«'2001:db8::1'", A + "[0]", "the address '2001:db8::1' has no prefix length", None),
+    (OFF + ADDRESSES % "«{192.0.2.1: {label: a}}", A + "[0]", "the address '192.0.2.1' has no prefix length", None),
+    (OFF + ADDRESSES % "«192.0.2.1/33", A + "[0]", "'33' is not a prefix length", None),
+    (OFF + ADDRESSES % "«192.0.2.1/255.255.255.0", A + "[0]", "'255.255.255.0' is not a prefix length", None),
+    (OFF + ADDRESSES % "«192.0.2.1/", A + "[0]", "'' is not a prefix length", None),
+    (OFF + ADDRESSES % "«'fe80::1%eth0/64'", A + "[0]", "'fe80::1%eth0' is not an IP address", None),
+    (OFF + ADDRESSES % "«192.0.2/24", A + "[0]", "'192.0.2' is not an IP address", None),
+    (OFF + ADDRESSES.replace("os", "managementOs") % "«192.0.2.1", "managementOs" + A[2:] + "[0]",
+        "the address '192.0.2.1' has no prefix length", None),
     (OFF + "scripts: {preServicing: [«{name: a}]}", "scripts.preServicing[0]", "a script needs either", None),
     (OFF + "scripts: {preServicing: [{path: «a, content: b}]}", "scripts.preServicing[0].path",
         "'content' and 'path'", None),
@@ -194,6 +206,7 @@ def test_what_does_not_go_together(
         OFF + "storage:\n  disks:\n  swap: []\n",
         OFF + "internalParams: {anything: {goes: [here]}, empty: }\n",
         OFF + "managementOs: {netplan: {version: 2}, users: [{name: a}, {name: a}]}\n",
+        OFF + ADDRESSES % "0.0.0.0/0, 192.0.2.1/32, '2001:db8::1/128', '::/64', {'fe80::1/10': {lifetime: '0'}}",
         OFF + "health: {checks: [{systemdServices: [], runOn: [all]}, {path: relative.sh}]}\n",
         STORAGE.replace("size: 1G", "size: ' 1048576 '"),
         STORAGE + "  encryption: {volumes: , pcrs: }\n  abUpdate: {volumePairs: }\n",
