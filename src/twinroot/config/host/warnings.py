@@ -8,7 +8,7 @@ from twinroot.config.checks import Rule
 from twinroot.config.host.config import HostConfig
 from twinroot.config.host.internal_params import KNOWN
 from twinroot.config.host.partition_rules import expected_mounts
-from twinroot.config.host.scripts import RunsOn
+from twinroot.config.host.scripts import RunsOn, Script
 from twinroot.config.host.storage_rules import root_verity
 from twinroot.config.problems import Finding, KeyPath, did_you_mean, quoted
 
@@ -35,6 +35,22 @@ def internal_params(config: HostConfig) -> Iterator[Finding]:
             yield Finding(path, f"there is no internal parameter {quoted(name)}", did_you_mean(name, KNOWN))
 
 
+def relative_paths(config: HostConfig) -> Iterator[Finding]:
+    """Scripts whose place depends on where the agent is started, which for its units is no place of theirs.
+
+    Of the other scripts, relative paths are errors.
+    """
+    listed: tuple[tuple[KeyPath, tuple[Script, ...]], ...] = (
+        (("scripts", "preServicing"), config.scripts.pre_servicing),
+        (("health", "checks"), config.health.checks),
+    )
+    for path, found in listed:
+        for index, script in enumerate(found):
+            if script.path is not None and not script.path.startswith("/"):
+                message = f"{quoted(script.path)} is looked for in the directory that the agent is started in"
+                yield Finding((*path, index, "path"), message, "write an absolute path")
+
+
 def never_runs(config: HostConfig) -> Iterator[Finding]:
     """What runs in no kind of servicing."""
     listed: tuple[tuple[KeyPath, tuple[RunsOn, ...]], ...] = (
@@ -53,5 +69,6 @@ WARNINGS: tuple[Rule[HostConfig], ...] = (
     expected_mounts,
     selinux,
     internal_params,
+    relative_paths,
     never_runs,
 )

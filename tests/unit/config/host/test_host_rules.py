@@ -109,7 +109,7 @@ RULES: list[tuple[str, str, str, str]] = [
         "    - {deviceId: older, source: adopted, mountPoint: /var/lib/extensions}", "os.sysexts[0]",
         "extension-image-not-on-a-b-volume"),
     ("mountPoint: /var/lib/extensions", "mountPoint: /mnt/extensions", "", ""),  # on /, which is on a pair
-    ("path: scripts/before.sh", "path: scripts/before.sh}\n  postProvision:\n    - {path: «run.sh",
+    ("path: /opt/before.sh", "path: /opt/before.sh}\n  postProvision:\n    - {path: «run.sh",
         "scripts.postProvision[0].path",
         "path-not-absolute"),
 ]  # fmt: skip

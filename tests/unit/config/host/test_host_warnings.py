@@ -21,6 +21,10 @@ CASES: list[tuple[str, str, str, list[tuple[str, str]]]] = [
     (FULL, "httpConnectionTimeoutSeconds", "httpConectionTimeoutSeconds",
         [("internalParams.httpConectionTimeoutSeconds", "there is no internal parameter")]),
     (FULL, "name: before, runOn: [all]", "name: before", [("scripts.preServicing[0]", "this never runs")]),
+    (FULL, "path: /opt/before.sh", "path: before.sh",
+        [("scripts.preServicing[0].path", "'before.sh' is looked for in the directory that the agent is started in")]),
+    (FULL, "runOn: [ab-update], content: 'true'", "runOn: [ab-update], path: ./a",
+        [("health.checks[1].path", "'./a' is looked for in the directory that the agent is started in")]),
     (FULL, "name: script, runOn: [ab-update]", "name: script", [("health.checks[1]", "this never runs")]),
 ]  # fmt: skip
 

@@ -101,7 +101,7 @@ managementOs:
   users: [{{name: installer}}]
 scripts:
   preServicing:
-    - {{name: before, runOn: [all], path: scripts/before.sh}}
+    - {{name: before, runOn: [all], path: /opt/before.sh}}
   postConfigure:
     - {{name: after, runOn: [clean-install], content: 'true', arguments: [1], environmentVariables: {{A: b}}}}
 health:
