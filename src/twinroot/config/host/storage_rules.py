@@ -193,6 +193,9 @@ def datastore(config: HostConfig) -> Iterator[Finding]:
     if found is None or found[1].device_id is None:
         message = f"the agent's database {quoted(place)} is on no file system of the configuration that has a device"
         hint = "add a file system for it, or set trident.disable: true"
+        if config.image and config.storage == Storage():
+            # The peer's `validate` refuses it as well: what the machine has is known to `update` alone.
+            hint = "add the section storage; trident update does without it, as it takes that of the machine"
         at = ("trident",) if config.storage == Storage() else _FILESYSTEMS
         yield Finding(where, message, hint, at=at, code="datastore-path-not-in-known-volume")
         return

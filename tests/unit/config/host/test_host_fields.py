@@ -197,6 +197,15 @@ def test_what_does_not_go_together(
         assert_one_problem(found, text, key, message)
 
 
+def test_what_only_an_update_takes(problems_of: ProblemsOf) -> None:
+    """The machine has the storage section; without an image, even an update asks for it."""
+    (problem,) = problems_of(IMAGE % "'https://a/os.cosi'")
+    assert problem.code == "datastore-path-not-in-known-volume"
+    assert problem.hint is not None and "trident update does without it" in problem.hint
+    (problem,) = problems_of("os: {hostname: a}")
+    assert problem.hint == "add a file system for it, or set trident.disable: true"
+
+
 @pytest.mark.parametrize(
     "text",
     [
