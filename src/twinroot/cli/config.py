@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twinroot.cli import validate
 from twinroot.cli.arguments import Parser, add_global_flags
-from twinroot.cli.frame import Show, print_json, run_command
+from twinroot.cli.frame import Show, print_json, report_problems, run_command
 
 if TYPE_CHECKING:
     from twinroot.config.document import Document
@@ -46,6 +47,7 @@ def _show(arguments: argparse.Namespace) -> Show:
     from twinroot.config.show import as_yaml, relative_to
 
     loaded = load_image_config(arguments.file)
+    report_problems(loaded.warnings, logging.WARNING, arguments.log_format)
     paths = {found.key: found.path for found in loaded.paths}
     document = relative_to(loaded.document, paths, loaded.path.parent)
     if arguments.json:

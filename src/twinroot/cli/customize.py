@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from twinroot.cli import registry_flags
 from twinroot.cli.arguments import add_global_flags, output_format, split_list
-from twinroot.cli.frame import run_command
+from twinroot.cli.frame import report_problems, run_command
 from twinroot.events import Emit
 from twinroot.units import human
 
@@ -99,7 +99,9 @@ def _customize(arguments: argparse.Namespace, emit: Emit) -> None:
     from twinroot.builder.request import resolve_request
     from twinroot.config.load import read_image_config
 
-    request = resolve_request(read_image_config(arguments.config_file), options(arguments))
+    read = read_image_config(arguments.config_file)
+    report_problems(read.warnings, logging.WARNING, arguments.log_format)
+    request = resolve_request(read, options(arguments))
     customize(request, emit)
     size = human(request.output_file.stat().st_size)
     log.info("Wrote %s (%s, %s)", request.output_file, request.output_format, size)

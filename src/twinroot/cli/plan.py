@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from twinroot.cli import customize
-from twinroot.cli.frame import Show, print_json, problem_record, run_command
+from twinroot.cli.frame import Show, print_json, problem_record, report_problems, run_command
 from twinroot.cli.screen import screen_width, wants_color
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def _plan(arguments: argparse.Namespace) -> Show:
 
     check_options(customize.options(arguments))
     loaded = load_image_config(arguments.config_file)
+    report_problems(loaded.warnings, logging.WARNING, arguments.log_format)
     configured = loaded.config.output.image
     image_given = bool(arguments.image_file or arguments.image)
     format_given = bool(arguments.output_image_format)

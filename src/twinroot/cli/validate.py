@@ -109,12 +109,13 @@ def _problems(file: Path, resources: frozenset[str], arguments: argparse.Namespa
 
     language = arguments.language or language_of(read_document(file))
     if language == "inject-files":
-        load_inject_files(file)
+        report_problems(load_inject_files(file).warnings, logging.WARNING, arguments.log_format)
         return []
     if language == "host":
         report_problems(load_host_config(file).warnings, logging.WARNING, arguments.log_format)
         return []
     read = read_image_config(file)
+    report_problems(read.warnings, logging.WARNING, arguments.log_format)
     problems = resource_problems(read, input_and_output=True) if "files" in resources else []
     return [*read.problems, *problems, *(_registry_problems(read, arguments) if "oci" in resources else ())]
 

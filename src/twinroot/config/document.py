@@ -99,10 +99,14 @@ Node = Scalar | Items | Mapping
 
 @dataclass(frozen=True, eq=False)
 class Document:
-    """A tree of nodes. `mistakes` are problems that did not stop the reading, such as a key given twice."""
+    """A tree of nodes. `mistakes` are problems that did not stop the reading, such as a key given twice.
+
+    `warnings` are what is allowed and probably not meant.
+    """
 
     root: Node
     mistakes: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
 
     def find(self, path: KeyPath) -> tuple[Node, int]:
         """The deepest node that exists on the way to `path`, and how many steps of the path lead to it."""

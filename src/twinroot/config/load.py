@@ -47,6 +47,11 @@ class ReadConfig:
         """The file that was asked for."""
         return self.files[-1].path
 
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """What is allowed and probably not meant, in all files."""
+        return tuple(dict.fromkeys(warning for file in self.files for warning in file.warnings))
+
     def resolve(self, key: KeyPath) -> Path | None:
         """The path that a key of the merged configuration holds, relative to the file that says so; None if not set."""
         node, depth = self.document.find(key)

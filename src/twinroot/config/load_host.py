@@ -65,8 +65,8 @@ def _load(path: Path, document: Document, stored: HostConfig | None) -> LoadedHo
     if problems:
         secrets = secrets_in(document, ("locked",))
         raise ConfigError([without_secrets(problem, secrets) for problem in problems])
-    warnings = check(document, config, WARNINGS)
-    return LoadedHostConfig(path, config, document, tuple(warnings))
+    warnings = (*document.warnings, *check(document, config, WARNINGS))
+    return LoadedHostConfig(path, config, document, warnings)
 
 
 def _old_keys(document: Document) -> list[Problem]:

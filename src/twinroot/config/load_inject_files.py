@@ -12,15 +12,16 @@ from twinroot.config.image.inject_files import InjectFilesConfig
 from twinroot.config.image.preview_rules import needs
 from twinroot.config.problems import Finding
 from twinroot.config.yaml import read_document
-from twinroot.errors import ConfigError
+from twinroot.errors import ConfigError, Problem
 
 
 @dataclass(frozen=True)
 class LoadedInjectFiles:
-    """A configuration that is right."""
+    """A configuration that is right; `warnings` are what is probably not meant."""
 
     path: Path
     config: InjectFilesConfig
+    warnings: tuple[Problem, ...] = ()
 
     def resolve(self, path: str) -> Path:
         """A path of the file: absolute paths as they are, others relative to its directory."""
@@ -43,4 +44,4 @@ def load_inject_files(path: Path) -> LoadedInjectFiles:
     problems = [*decoded.problems, *check(document, decoded.model, RULES)]
     if problems:
         raise ConfigError(problems)
-    return LoadedInjectFiles(path, decoded.model)
+    return LoadedInjectFiles(path, decoded.model, document.warnings)

@@ -1,8 +1,8 @@
 """YAML text to a tree of nodes that keep source text and place (image-config spec, section 1).
 
 Scalars stay text: what `0644` or `3.0` means is decided by whoever knows the field. Reading is bounded in size,
-nesting and expanded nodes, so an alias bomb is an ordinary error. Only the first document of a stream is read.
-Anchors, aliases and merge keys work; a shared node keeps the place of its anchor.
+nesting and expanded nodes, so an alias bomb is an ordinary error. Only the first document of a stream is read, and
+another one is a warning. Anchors, aliases and merge keys work; a shared node keeps the place of its anchor.
 
 Not here: types, key names, sections (`decode`). Every failure is a ConfigError.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
@@ -85,7 +85,7 @@ def parse(data: bytes, file: str) -> Document:
         raise ConfigError([Place(source, offset).problem("", "this character is not allowed in YAML")]) from None
     except yaml.MarkedYAMLError as error:
         raise ConfigError([_syntax_problem(source, error)]) from None
-    return Document(root, tuple(composer.mistakes))
+    return Document(root, tuple(composer.mistakes), tuple(composer.warnings))
 
 
 def _whole_file(file: str, message: str, hint: str | None = None) -> ConfigError:
@@ -133,6 +133,7 @@ class _Composer:
         self._anchors: dict[str, _Anchored | None] = {}
         self._nodes = 0
         self.mistakes: list[Problem] = []
+        self.warnings: list[Problem] = []
 
     def root(self) -> Node:
         event = self._next()
@@ -143,10 +144,40 @@ class _Composer:
         root = self._node(event, 1).node
         end = self._next()
         if isinstance(end, DocumentEndEvent) and not end.explicit:
-            self._next()  # text that belongs to no document is an error, not ignored
+            self._warn_of_others(self._next())  # text that belongs to no document is an error, not ignored
+        else:
+            self._warn_of_others(self._ignored(warn=True))
         if isinstance(root, Scalar) and root.text is None:
             raise self._empty()
         return root
+
+    def _warn_of_others(self, start: Event | None) -> None:
+        """Warn of the first further document that holds anything, whether or not it is valid."""
+        for _ in range(MAX_MISTAKES):
+            if not isinstance(start, DocumentStartEvent):
+                return
+            content = self._ignored()
+            if not (isinstance(content, ScalarEvent) and not content.value and content.style in (None, "")):
+                self._warn(self._place(start))
+                return
+            self._ignored()  # the end of the document
+            start = self._ignored()
+
+    def _warn(self, place: Place) -> None:
+        message = "another YAML document begins here, which is ignored: only the first one of a file is read"
+        problem = place.problem("", message, "put everything into one document, or remove it")
+        # The line may hold a password, and says no more than that a document begins.
+        self.warnings.append(replace(problem, text=None))
+
+    def _ignored(self, *, warn: bool = False) -> Event | None:
+        """The next event of what nobody reads; None where there is none, or it is not YAML, as a warning may say."""
+        try:
+            return self._parser.get_event()
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            if warn and mark:
+                self._warn(Place(self._source, min(mark.index, len(self._source.text))))
+            return None
 
     def _empty(self) -> ConfigError:
         return _whole_file(self._source.file, "the file is empty", "write {} for a configuration without settings")

@@ -120,6 +120,40 @@ def test_check_of_several_files(place: Path) -> None:
     assert result.stderr.endswith("config check failed: the configuration has 3 problems\n")
 
 
+DOCUMENTS = "os: {hostname: a}\n---\nos: {hostname: b}\n"
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        ("main", ["config", "check", "c.yaml"]),
+        ("main", ["config", "show", "c.yaml"]),
+        ("main", ["plan", "--config-file", "c.yaml"]),
+        ("main", ["customize", "--build-dir=b", "--config-file", "c.yaml"]),
+        ("imagecustomizer", ["validate-config", "--config-file", "c.yaml"]),
+        ("main", ["config", "check", "base.yaml"]),
+        ("main", ["config", "check", "list.yaml"]),
+        ("main", ["config", "check", "inject.yaml"]),
+        ("main", ["config", "check", "host.yaml"]),
+        ("trident", ["validate", "host.yaml"]),
+    ],
+)
+def test_a_second_document_is_a_warning(place: Path, program: str, words: list[str]) -> None:
+    """In the file that is named, the one that it builds upon, or a list of packages."""
+    (place / "c.yaml").write_text(DOCUMENTS)
+    (place / "base.yaml").write_text("previewFeatures: [base-configs]\nbaseConfigs: [{path: c.yaml}]\n")
+    (place / "packages.yaml").write_text("packages: [vim]\n---\npackages: [curl]\n")
+    (place / "list.yaml").write_text("os: {packages: {installLists: [packages.yaml]}}\n")
+    (place / "inject.yaml").write_text("injectFiles: []\npreviewFeatures: [inject-files]\n---\na: 1\n")
+    (place / "host.yaml").write_text("trident: {disable: true}\n---\nos: {hostname: b}\n")
+    result = run(program, *words, directory=place)
+    assert result.returncode == (1 if "customize" in words else 0)  # customize is not told of a base image
+    found = [line for line in result.stderr.splitlines() if line.startswith("WARN")]
+    file = {"base.yaml": "c.yaml", "list.yaml": "packages.yaml"}.get(words[-1], words[-1])
+    line = 3 if file == "inject.yaml" else 2
+    assert len(found) == 1 and f" {file}:{line}:1: another YAML document begins here" in found[0]
+
+
 def test_problems_of_base_configurations_name_their_file(place: Path) -> None:
     (place / "child.yaml").write_text("previewFeatures: [base-configs]\nbaseConfigs: [{path: bad.yaml}]\nost: 1\n")
     result = run("main", "config", "check", "child.yaml", directory=place)

@@ -52,9 +52,35 @@ def problems(data: bytes) -> tuple[Problem, ...]:
     ],
 )
 def test_what_is_read(text: str, tree: object) -> None:
+    """Marks of further documents do no harm; see below for what is said of them."""
     document = parse(text.encode(), "f.yaml")
     assert document.mistakes == ()
     assert plain(document.root) == tree
+
+
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        ("a: 1", []),
+        ("---\na: 1\n", []),
+        ("a: 1\n---\n", []),
+        ("a: 1\n...\n", []),
+        ("a: 1\n---\n# nothing\n---\n...\n", []),
+        ("a: 1\n---\na: 2\n---\na: 3\n", [(2, 1)]),
+        ("a: 1\n\n---\n---\na: 2\n", [(4, 1)]),
+        ("a: 1\n--- ''\n", [(2, 1)]),
+        ("a: 1\n--- [\n", [(2, 1)]),
+        ("a: 1\n...\nanything: [", [(3, 1)]),
+        ("a: 1\n...\n%YAML 1.2\n---\na: 2\n", [(3, 1)]),
+        ("a: 1\n--- {password: hunter2}", [(2, 1)]),
+        ("a: 1\n" + "---\n" * 10_000, []),
+    ],
+)
+def test_documents_that_are_ignored(text: str, places: list[tuple[int, int]]) -> None:
+    warnings = parse(text.encode(), "f.yaml").warnings
+    assert [(warning.line, warning.column) for warning in warnings] == places
+    assert all("another YAML document begins here" in warning.message for warning in warnings)
+    assert all("hunter2" not in str(warning) and warning.text is None for warning in warnings)
 
 
 @pytest.mark.parametrize(

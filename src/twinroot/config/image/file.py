@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
@@ -27,7 +27,8 @@ class ConfigFile:
     """One file. Where there are problems, `config` is what is right: what is wrong is unreadable in it (`decode`).
 
     `paths` are those on the build host that it names, whatever is wrong around them. `package_lists` is what the list
-    files hold, by the key below `os.packages` that names them.
+    files hold, by the key below `os.packages` that names them. `warnings` are what is probably not meant, in the list
+    files too.
     """
 
     path: Path
@@ -35,6 +36,7 @@ class ConfigFile:
     config: ImageConfig
     paths: tuple[HostPath, ...]
     package_lists: Mapping[str, tuple[str, ...]]
+    warnings: tuple[Problem, ...] = ()
 
     @property
     def packages(self) -> PackageChanges:
@@ -80,35 +82,44 @@ def read_file(path: Path) -> tuple[ConfigFile, list[Problem]]:
     decoded = decode(document, ImageConfig)
     problems = hide_passwords(document, [*decoded.problems, *check(document, decoded.model, IMAGE_RULES)])
     paths = tuple(host_paths(document, decoded.broken))
-    lists, list_problems = _read_lists(path.parent, document, paths)
-    return ConfigFile(path, document, decoded.model, paths, lists), [*problems, *list_problems]
+    lists = _read_lists(path.parent, document, paths)
+    warnings = (*document.warnings, *lists.warnings)
+    return ConfigFile(path, document, decoded.model, paths, lists.packages, warnings), [*problems, *lists.problems]
 
 
-def _read_lists(
-    directory: Path, document: Document, paths: Iterable[HostPath]
-) -> tuple[dict[str, tuple[str, ...]], list[Problem]]:
-    """The packages of all list files, by the key that names the files, and the problems."""
-    lists: dict[str, tuple[str, ...]] = {}
-    problems: list[Problem] = []
+@dataclass
+class _Lists:
+    """What the list files hold, by the key that names the files, with what is wrong and what is probably not meant."""
+
+    packages: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
+
+
+def _read_lists(directory: Path, document: Document, paths: Iterable[HostPath]) -> _Lists:
+    lists = _Lists()
     for found in paths:
         if found.kind is not Kind.LIST:
             continue
-        if len(problems) >= MAX_PROBLEMS:
+        if len(lists.problems) >= MAX_PROBLEMS:
             break
         key = str(found.key[2])  # os.packages.installLists[0]
         try:
-            lists[key] = lists.get(key, ()) + _read_list(directory / found.path)
+            packages, warnings = _read_list(directory / found.path)
         except ConfigError as error:
-            problems += problems_of_other_file(document, found.key, found.kind.value, error)
-    return lists, problems
+            lists.problems += problems_of_other_file(document, found.key, found.kind.value, error)
+        else:
+            lists.packages[key] = lists.packages.get(key, ()) + packages
+            lists.warnings += warnings
+    return lists
 
 
-def _read_list(path: Path) -> tuple[str, ...]:
+def _read_list(path: Path) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
     document = read_document(path)
     decoded = decode(document, PackageList)
     if decoded.problems:
         raise ConfigError(decoded.problems)
-    return decoded.model.packages
+    return decoded.model.packages, document.warnings
 
 
 def hide_passwords(document: Document, problems: Iterable[Problem]) -> list[Problem]:
