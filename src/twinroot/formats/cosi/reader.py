@@ -65,7 +65,8 @@ class CosiFile:
             wanted = min(_STEP, member.data + member.size - offset)
             data = self.read_at(offset, wanted)
             if len(data) < wanted:
-                raise FormatError(f"the archive is cut off in '{image.path}'", where=self.name)
+                message = f"the archive is cut off in '{image.path}'"
+                raise tar.CutOffError(message, where=self.name, hint=tar.CUT_OFF_HINT)
             digest.update(data)
             yield data
         if digest.hexdigest() != image.sha384:
@@ -130,6 +131,8 @@ def read_cosi(read_at: tar.ReadAt, name: str, *, sha384: str | None = None) -> C
         if METADATA not in members:
             raise FormatError("COSI metadata not found")
         text = metadata_text(read_at, members[METADATA])
+    except tar.CutOffError as error:
+        raise tar.CutOffError(error.message, where=name, hint=tar.CUT_OFF_HINT) from error
     except FormatError as error:
         hint = "is it a COSI file, and was it transferred completely?"
         raise FormatError(error.message, where=name, hint=hint) from error
@@ -149,7 +152,7 @@ def metadata_text(read_at: tar.ReadAt, member: tar.Member) -> bytes:
         raise FormatError(f"metadata.json is {member.size} bytes long, at most {MAX_METADATA} are read")
     text = read_at(member.data, member.size)
     if len(text) < member.size:
-        raise FormatError("the archive is cut off in metadata.json")
+        raise tar.CutOffError("the archive is cut off in metadata.json")
     return text
 
 

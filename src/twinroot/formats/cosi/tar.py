@@ -30,7 +30,13 @@ _MAX_EXTENDED = MIB
 MAX_MEMBERS = 4096
 _PAX_LOCAL, _PAX_GLOBAL, _LONG_NAME, _LONG_LINK = b"x", b"g", b"L", b"K"
 
+CUT_OFF_HINT = "it was not copied or downloaded completely: get it again"
+
 ReadAt = Callable[[int, int], bytes]
+
+
+class CutOffError(FormatError):
+    """A file that ends before the archive in it does."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +87,8 @@ def header(name: str, size: int, owner: str = "") -> bytes:
 def walk(read_at: ReadAt) -> Iterator[Member]:
     """The members from offset 0 up to the end-of-archive marker.
 
-    Raises FormatError for a damaged header, when the archive stops without its marker, and behind `MAX_MEMBERS`; the
-    first of two zero blocks counts as the end.
+    Raises FormatError for a damaged header, when the archive stops without its marker (CutOffError), and behind
+    `MAX_MEMBERS`; the first of two zero blocks counts as the end.
     """
     offset = 0
     for _ in range(MAX_MEMBERS):
@@ -101,7 +107,7 @@ def _member(read_at: ReadAt, start: int) -> Member | None:
     while True:
         block = read_at(offset, BLOCK)
         if len(block) < BLOCK:
-            raise FormatError(f"the archive is cut off at byte {offset}")
+            raise CutOffError(f"the archive is cut off: it should go on at byte {offset}")
         if not any(block):
             if extended:
                 raise FormatError(f"the archive ends after an extended header at byte {start}")
@@ -167,7 +173,7 @@ def _extended(read_at: ReadAt, offset: int, length: int) -> bytes:
         raise FormatError(f"the extended tar header at byte {offset - BLOCK} is {length} bytes long")
     content = read_at(offset, length)
     if len(content) < length:
-        raise FormatError(f"the archive is cut off at byte {offset + len(content)}")
+        raise CutOffError(f"the archive is cut off at byte {offset + len(content)}")
     return content
 
 
