@@ -24,13 +24,17 @@ def _checked(report: Report) -> list[str]:
         return ["the archive; its metadata could not be read, so nothing else was"]
     version = f"{metadata.version[0]}.{metadata.version[1]}"
     images = metadata.image_files()
-    unpacked = sum(image.uncompressed_size for image in images.values())
+    whole = [image for path, image in images.items() if path in report.whole]
+    unpacked = sum(image.uncompressed_size for image in whole)
+    count = f"{len(images)} images" if len(whole) == len(images) else f"{len(whole)} of {len(images)} images"
     found = [
         "archive: headers, order of members, padding, end",
         f"metadata: every rule of COSI {version}, strictly",
-        f"{len(images)} images: size, SHA-384, zstd stream and length, {human(unpacked)} in all",
+        f"{count}: size, SHA-384, zstd stream and length, {human(unpacked)} in all",
     ]
-    if metadata.gpt_region():
+    if len(whole) < len(images):
+        found[-1] += "; the others are not in the file, or not whole"
+    if report.table:
         found.append("partition table: checksums, and that it fits the images")
     return found
 

@@ -4,7 +4,7 @@ Nothing is taken on trust: the archive's structure down to its padding bytes (ru
 in strict mode (S, V, G, SCHEMA) with the integrity value that our own writer adds (`metadata`), and every image:
 size, SHA-384, window, decompressed length, the partition table and how it fits the regions (C, G, P, R, D, section
 6). In a file that we wrote, any changed byte before the end of the archive is therefore found. Bytes behind the end
-marker are somebody else's (T4) and not looked at.
+marker are somebody else's (T4): that there are any is a warning, unless they are zeros or the footer of a VHD.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from twinroot.errors import FormatError
-from twinroot.formats import gpt
+from twinroot.formats import gpt, vhd
 from twinroot.formats.cosi import metadata as documents
 from twinroot.formats.cosi import model, tar
 from twinroot.formats.cosi.model import Finding, ImageFile, Metadata
@@ -34,10 +34,16 @@ _ARCHIVE = "archive"
 
 @dataclass(frozen=True)
 class Report:
-    """What was found. `metadata` is None if it could not be read."""
+    """What was found. `metadata` is None if it could not be read.
+
+    `whole` are the images that are whole in the file, right or wrong; `table` is whether the partition table was
+    among those that are right, so that it could be looked at.
+    """
 
     metadata: Metadata | None
     findings: tuple[Finding, ...]
+    whole: frozenset[str] = frozenset()
+    table: bool = False
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -64,6 +70,7 @@ class _Check:
     threads: int | None
     found: list[Finding] = field(default_factory=list)
     done: int = 0
+    whole: set[str] = field(default_factory=set)
 
     def error(self, rule: str, where: str, message: str) -> None:
         self.found.append(Finding(rule, where, message))
@@ -93,12 +100,13 @@ def verify(
     check = _Check(read_at, progress, threads)
     members = _archive(check)
     metadata = _document(check, members)
+    gpt_data = None
     if metadata is not None:
         _order(check, members, metadata)
         gpt_data = _images(check, {member.name: member for member in members}, metadata)
         if metadata.disk is not None and gpt_data is not None:
             _table(check, metadata, metadata.disk, gpt_data)
-    return Report(metadata, tuple(check.found))
+    return Report(metadata, tuple(check.found), frozenset(check.whole), gpt_data is not None)
 
 
 def _archive(check: _Check) -> list[tar.Member]:
@@ -110,8 +118,11 @@ def _archive(check: _Check) -> list[tar.Member]:
     except FormatError as error:
         check.error("T2", _ARCHIVE, error.message)
     else:
-        if check.read_at(members[-1].end if members else 0, len(tar.END)) != tar.END:
+        end = members[-1].end if members else 0
+        if check.read_at(end, len(tar.END)) != tar.END:
             check.error("T3", _ARCHIVE, "does not end with two blocks of zeros")
+        else:
+            _behind(check, end + len(tar.END))
     seen: set[str] = set()
     for member in members:
         if member.name in seen:
@@ -125,6 +136,20 @@ def _archive(check: _Check) -> list[tar.Member]:
         if any(padding):
             check.error("T2", member.name, "is padded with something else than zeros")
     return members
+
+
+def _behind(check: _Check, offset: int) -> None:
+    """What follows the archive, which readers may not interpret (T4)."""
+    while data := check.read_at(offset, _STEP):
+        rest = data.lstrip(b"\0")
+        if rest:
+            first = offset + len(data) - len(rest)
+            footer = check.read_at(first, vhd.FOOTER_SIZE + 1)
+            if not footer.startswith(vhd.COOKIE) or len(footer) > vhd.FOOTER_SIZE:
+                message = f"is followed by something else, from byte {first} on, which readers ignore"
+                check.warning("T4", _ARCHIVE, message)
+            return
+        offset += len(data)
 
 
 def _document(check: _Check, members: list[tar.Member]) -> Metadata | None:
@@ -199,6 +224,7 @@ def _images(check: _Check, members: dict[str, tar.Member], metadata: Metadata) -
 def _contents(check: _Check, member: tar.Member, image: ImageFile, window_log: int | None, keep: bool) -> bytes | None:
     """Hash and decompress an image. Returns its contents if they are good and to be kept."""
     digest = hashlib.sha384()
+    before = check.done
     stream = _compressed(check, member, digest.update)
     kept = bytearray()
     problem: tuple[str, str] | None = None
@@ -215,6 +241,10 @@ def _contents(check: _Check, member: tar.Member, image: ImageFile, window_log: i
         problem = "C1", error.message
     for _ in stream:  # what the decoder left still belongs to the hash
         pass
+    if check.done - before < member.size:
+        check.error("T2", image.path, f"is cut off: the file has {check.done - before} of its {member.size} bytes")
+        return None
+    check.whole.add(image.path)
     if digest.hexdigest() != image.sha384:
         check.error("C4", image.path, "its SHA-384 is not that of the metadata")
     elif problem:
