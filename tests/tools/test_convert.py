@@ -265,6 +265,8 @@ REFUSED = [
     (("base.raw", "base.raw"), "the output is one of the input files"),
     (("base.raw", ".", "--format", "raw"), "directory"),
     (("base.raw", "out.iso", "--format", "iso"), "not built yet"),
+]
+WRONG_COMMAND_LINES = [
     (("base.raw", "out.bin"), "no output format"),
     (("base.raw", "out.bin", "--format", "vmdk"), "not known"),
     (("base.raw", "out.raw", "--cosi-compression-level", "3"), "only for the output format cosi"),
@@ -275,11 +277,15 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "expected"), REFUSED, ids=[" ".join(a) or "nothing" for a, _ in REFUSED])
-def test_refused(place: Path, arguments: tuple[str, ...], expected: str) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "expected", "code"),
+    [(*row, 1) for row in REFUSED] + [(*row, 2) for row in WRONG_COMMAND_LINES],
+    ids=[" ".join(arguments) or "nothing" for arguments, _ in REFUSED + WRONG_COMMAND_LINES],
+)
+def test_refused(place: Path, arguments: tuple[str, ...], expected: str, code: int) -> None:
     before = {path.name for path in place.iterdir()}
     done = twinroot("convert", *arguments, cwd=place)
-    assert done.code == 1
+    assert done.code == code
     assert expected in done.stderr
     assert "Traceback" not in done.stderr
     assert {path.name for path in place.iterdir()} == before, "nothing is left behind"
