@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,25 @@ def test_round_trip_with_odd_names(
     assert (found.format, found.size, found.qemu_format) == (shown, 4 * MIB, image_format)
     qemu_img.convert(image, Path("back.img"), source_format=image_format, target_format="raw")
     assert Path("back.img").read_bytes() == raw.read_bytes()
+
+
+@pytest.mark.parametrize("image_format", ["vpc", "vhdx"])
+@pytest.mark.parametrize("length", [100, 70_000, 200_000, 3_500_000])
+def test_a_file_that_is_cut_off(tmp_path: Path, image_format: str, length: int) -> None:
+    raw = tmp_path / "raw.img"
+    raw.write_bytes(b"x" * 6 * MIB)
+    image = tmp_path / "cut"
+    qemu_img.convert(raw, image, source_format="raw", target_format=image_format)
+    os.truncate(image, length)
+    with pytest.raises(InputError, match="cut off") as caught:
+        probe(image)
+    assert caught.value.hint == "download or copy it again"
+    assert caught.value.where == str(image)
+    assert "Could not open" not in caught.value.message
+    if image_format == "vpc" or length < 3 * MIB:
+        assert "the image file is damaged or cut off; qemu-img says: " in caught.value.message
+    else:  # its own tables tell
+        assert "the file has 3500000" in caught.value.message
 
 
 def test_an_image_that_points_to_another_file_is_refused(tmp_path: Path) -> None:

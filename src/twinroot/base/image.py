@@ -6,7 +6,9 @@ Facts: image behaviour spec §2.1.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +19,9 @@ from twinroot.tools import qemu_img
 # qemu's names of the formats we take, with the names people use.
 _FORMATS = {"raw": "raw", "qcow2": "qcow2", "vpc": "vhd", "vhdx": "vhdx"}
 
+_AGAIN = "download or copy it again"
+# What qemu-img puts before what it has to say, also several times.
+_PREFIX = re.compile(r"^(?:qemu-img: )?(?:Could not open '[^']*': )*")
 _SECTOR = 512
 _SIGNATURE = b"\x55\xaa"  # of a boot sector, and of the protective MBR of a GPT
 
@@ -55,7 +60,7 @@ def probe(path: Path) -> DiskImage:
     try:
         found = qemu_img.info(path)
     except CommandError as error:
-        raise _damaged(path, error) from error
+        raise damaged(path, error) from error
     if found.format not in _FORMATS:
         raise InputError(
             f"images of format '{found.format}' cannot be used",
@@ -88,7 +93,7 @@ def open_raw(image: DiskImage, scratch: Path, progress: Callable[[float], None] 
         except CommandError as error:
             if "No space left" in error.output:
                 raise
-            raise _damaged(image.path, error) from error
+            raise damaged(image.path, error) from error
     return RawDisk(raw, read_table(raw, image))
 
 
@@ -113,19 +118,25 @@ def _check_length(image: DiskImage) -> None:
     except FormatError as error:
         raise FormatError(error.message, where=str(image.path)) from error
     except CommandError as error:
-        raise _damaged(image.path, error) from error
-    size = image.path.stat().st_size
-    if end > size:
-        raise FormatError(
-            f"the image is cut off: its data goes up to {end} bytes, the file has {size}",
-            where=str(image.path),
-            hint="download or copy it again",
-        )
+        raise damaged(image.path, error) from error
+    if end > image.path.stat().st_size:
+        raise _cut_off(image.path, end)
 
 
-def _damaged(path: Path, error: CommandError) -> InputError:
-    cause = error.output.strip().splitlines()[-1:] or ["qemu-img cannot read it"]
-    return InputError(f"the image file is damaged: {cause[0]}", where=str(path))
+def _cut_off(path: Path, end: int) -> FormatError:
+    message = f"the image is cut off: its data goes up to {end} bytes, the file has {path.stat().st_size}"
+    return FormatError(message, where=str(path), hint=_AGAIN)
+
+
+def damaged(path: Path, error: CommandError) -> InputError:
+    """The error for an image file that qemu-img does not read."""
+    with suppress(FormatError), path.open("rb") as file:
+        end = vhdx.data_end(file) if file.read(len(vhdx.SIGNATURE)) == vhdx.SIGNATURE else 0
+        if end > path.stat().st_size:
+            return _cut_off(path, end)
+    last = error.output.strip().splitlines()[-1:]
+    words = _PREFIX.sub("", last[0]) if last else f"exit code {error.code}"
+    return InputError(f"the image file is damaged or cut off; qemu-img says: {words}", where=str(path), hint=_AGAIN)
 
 
 def check_disk(image: DiskImage) -> None:
@@ -162,7 +173,7 @@ def check_whole(image: DiskImage, raw: Path | None = None) -> None:
         raise FormatError(
             f"the image is cut off: its partition table is for {table.disk_size} bytes, the disk has {image.size}",
             where=str(image.path),
-            hint="download or copy it again",
+            hint=_AGAIN,
         )
 
 

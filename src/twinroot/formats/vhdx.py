@@ -6,6 +6,7 @@ table), 2.6 (metadata).
 
 from __future__ import annotations
 
+import os
 import struct
 from typing import BinaryIO
 from uuid import UUID
@@ -13,6 +14,7 @@ from uuid import UUID
 from twinroot.errors import FormatError
 from twinroot.units import KIB, MIB
 
+SIGNATURE = b"vhdxfile"
 _REGION_TABLES = (192 * KIB, 256 * KIB)
 _BAT = UUID("2dc27766-f623-4200-9d64-115e9bfd4a08")
 _METADATA = UUID("8b7ca206-4790-4b9a-b8fe-575f050f886e")
@@ -30,7 +32,7 @@ def data_end(file: BinaryIO) -> int:
     offset, length = regions[_BAT]
     table = _read(file, offset, length)
     end = offset + length
-    for (entry,) in struct.iter_unpack("<Q", table):
+    for (entry,) in struct.iter_unpack("<Q", table[: length // 8 * 8]):
         if entry & 7 in _PRESENT:
             end = max(end, (entry >> 20) * MIB + block_size)
     return end
@@ -57,8 +59,8 @@ def _block_size(file: BinaryIO, metadata: int) -> int:
 
 
 def _read(file: BinaryIO, offset: int, length: int) -> bytes:
-    file.seek(offset)
-    data = file.read(length)
-    if len(data) < length:
+    # Asked of the file before it is read: a damaged table may want more memory than there is.
+    if offset + length > file.seek(0, os.SEEK_END):
         raise FormatError("the VHDX file is cut off")
-    return data
+    file.seek(offset)
+    return file.read(length)

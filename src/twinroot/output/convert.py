@@ -13,8 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from twinroot.base.image import DiskImage, check_disk, probe
-from twinroot.errors import CommandError, InputError
+from twinroot.base.image import DiskImage, check_disk, damaged, probe
+from twinroot.errors import CommandError
 from twinroot.events import Emit, phase
 from twinroot.output.disk import convert_raw, qemu_target
 from twinroot.output.files import check_output, replacing
@@ -90,7 +90,6 @@ def _disk_to_disk(wanted: Conversion, image: DiskImage, emit: Emit) -> None:
         except CommandError as error:
             if "No space left" in error.output:
                 raise
-            cause = error.output.strip().splitlines()[-1:] or ["qemu-img cannot read it"]
-            raise InputError(f"the image file is damaged: {cause[0]}", where=str(image.path)) from error
+            raise damaged(image.path, error) from error
         if target_format == "raw":
             convert_raw(partial, partial, wanted.format, kept_identity(None, image.path), lambda _percent: None)
