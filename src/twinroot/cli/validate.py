@@ -27,7 +27,7 @@ def add_compatible_flags(parser: argparse.ArgumentParser) -> None:
     """The flags of `imagecustomizer validate-config` (image config spec §11.6)."""
     parser.add_argument("--config-file", type=Path, required=True, metavar="FILE", help="the image configuration")
     _add_resource_flags(parser)
-    parser.set_defaults(language="image")
+    parser.set_defaults(language="image", guess=True)
     add_global_flags(parser, top=False)
 
 
@@ -42,6 +42,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         help="what the files are (default: what their keys are of)",
     )  # fmt: skip
     _add_resource_flags(parser)
+    parser.set_defaults(guess=False)  # the language is chosen by the keys, or by whoever knows better
     add_global_flags(parser, top=False)
 
 
@@ -112,9 +113,9 @@ def _problems(file: Path, resources: frozenset[str], arguments: argparse.Namespa
         report_problems(load_inject_files(file).warnings, logging.WARNING, arguments.log_format)
         return []
     if language == "host":
-        report_problems(load_host_config(file).warnings, logging.WARNING, arguments.log_format)
+        report_problems(load_host_config(file, guess=False).warnings, logging.WARNING, arguments.log_format)
         return []
-    read = read_image_config(file)
+    read = read_image_config(file, guess=arguments.guess)
     report_problems(read.warnings, logging.WARNING, arguments.log_format)
     problems = resource_problems(read, input_and_output=True) if "files" in resources else []
     return [*read.problems, *problems, *(_registry_problems(read, arguments) if "oci" in resources else ())]

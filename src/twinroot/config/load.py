@@ -80,9 +80,16 @@ class LoadedConfig(ReadConfig):
     layout: Layout | None
 
 
-def read_image_config(path: Path) -> ReadConfig:
-    """Read a configuration; ConfigError when what is at `path` cannot be read or is not YAML."""
+def read_image_config(path: Path, *, guess: bool = True) -> ReadConfig:
+    """Read a configuration; ConfigError when what is at `path` cannot be read or is not YAML.
+
+    With `guess`, ConfigError also when it has mistakes and seems to be meant for another program.
+    """
     chain = read_chain(path)
+    if guess and chain.problems:
+        from twinroot.config.languages import refuse_another_language  # models of all languages, seldom needed
+
+        refuse_another_language(chain.files[-1].document, "image")
     if len(chain.files) == 1:
         file = chain.files[0]
         return ReadConfig(chain.files, file.document, file.config, file.paths, chain.problems)

@@ -41,13 +41,22 @@ class LoadedHostConfig:
     warnings: tuple[Problem, ...]
 
 
-def load_host_config(path: Path, *, stored: HostConfig | None = None) -> LoadedHostConfig:
+def load_host_config(path: Path, *, stored: HostConfig | None = None, guess: bool = True) -> LoadedHostConfig:
     """Load a configuration; one ConfigError with every problem found.
 
+    With `guess`, a file with mistakes that seems to be meant for another program has only that problem.
     `stored` is the configuration of the machine, where there is one: an image without a storage section is for disks
     as they are (servicing spec, section 3).
     """
-    return _load(path, read_document(path), stored)
+    document = read_document(path)
+    try:
+        return _load(path, document, stored)
+    except ConfigError:
+        if guess:
+            from twinroot.config.languages import refuse_another_language  # which knows this module
+
+            refuse_another_language(document, "host")
+        raise
 
 
 def parse_host_config(text: str, file: str, *, stored: HostConfig | None = None) -> LoadedHostConfig:

@@ -100,6 +100,25 @@ def test_config_check_recognises_languages(place: Path) -> None:
     assert (result.returncode, "unknown key 'trident'" in result.stderr) == (1, True)
 
 
+@pytest.mark.parametrize(
+    ("program", "words", "code", "says"),
+    [
+        ("trident", ["validate", "image.yaml"], 2, "image.yaml:1:1: this seems to be an image configuration"),
+        ("main", ["plan", "--config-file", "bad.yaml"], 1, "bad.yaml:1:1: this seems to be a host configuration"),
+        ("main", ["customize", "--build-dir=b", "--config-file", "bad.yaml"], 1, "trident validate checks it"),
+        ("imagecustomizer", ["validate-config", "--config-file", "bad.yaml"], 1, "bad.yaml:1:1: this seems to be a"),
+    ],
+)
+def test_a_configuration_of_another_kind_is_one_problem(
+    place: Path, program: str, words: list[str], code: int, says: str
+) -> None:
+    (place / "image.yaml").write_text("output: {image: {path: a}}\nos:\n  bootloader: {resetType: hard-reset}\n")
+    result = run(program, *words, directory=place)
+    assert (result.returncode, result.stdout) == (code, "")
+    assert says in result.stderr
+    assert "the configuration has 1 problem\n" in result.stderr
+
+
 def test_names_of_the_peer_for_programs(place: Path) -> None:
     result = run("main", "config", "check", "bad.yaml", "--log-format", "json", directory=place)
     problems = [found["problem"] for line in result.stderr.splitlines() if "problem" in (found := json.loads(line))]
