@@ -48,17 +48,24 @@ def command_line() -> str:
         title = "Global flags:" if list(_commands(parser)) else f"```text\n{_synopsis(parser, ())}\n```"
         parts.append(f"\n{title}\n\n" + _table(parser, ()))
         global_flags = {flag for action in parser._actions for flag in action.option_strings}
-        for name, command in _commands(parser):
-            parts.append(f"\n### {parser.prog} {name}\n\n{command.description}\n")
+        for command in _last_commands(parser):
+            parts.append(f"\n### {command.prog}\n\n{command.description}\n")
             parts.append(f"\n```text\n{_synopsis(command, global_flags)}\n```\n")
             parts.append("\n" + _table(command, global_flags))
     return "".join(parts)
 
 
-def _commands(parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+def _last_commands(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """The commands below a parser that have none below themselves: `config` is told by `config check` and the like."""
+    for command in _commands(parser):
+        below = list(_last_commands(command))
+        yield from below or (command,)
+
+
+def _commands(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
-            yield from action.choices.items()
+            yield from action.choices.values()
 
 
 def _own(parser: argparse.ArgumentParser, left_out: Iterable[str]) -> list[argparse.Action]:
@@ -74,10 +81,11 @@ def _own(parser: argparse.ArgumentParser, left_out: Iterable[str]) -> list[argpa
 
 def _synopsis(parser: argparse.ArgumentParser, left_out: Iterable[str]) -> str:
     if parser.usage:
-        return "\n".join(usage.strip() for usage in parser.usage.split(" | "))
+        return "\n".join((usage.strip() % {"prog": parser.prog}) for usage in parser.usage.split(" | "))
     words = [parser.prog]
     for action in _own(parser, left_out):
         text = " ".join([*action.option_strings[:1], *_value(action)])
+        text += "..." if action.nargs == argparse.ONE_OR_MORE else ""
         words.append(text if action.required else f"[{text}]")
     return "\n".join(wrap(" ".join(words), 100, subsequent_indent="    ", break_on_hyphens=False))
 

@@ -49,6 +49,17 @@ def test_generated_page_is_fresh(path: Path) -> None:
     assert path.read_text() == GENERATED[path], "stale: run python -m docs.generate"
 
 
+def test_the_command_line_is_told_whole() -> None:
+    page = GENERATED[ROOT / "docs/reference/command-line.md"]
+    for command in ("twinroot config check", "twinroot config show", "twinroot config schema", "twinroot convert"):
+        assert f"\n### {command}\n" in page
+    assert "twinroot convert [flags] IN OUT\n" in page
+    assert "twinroot config check FILE... [--language" in page
+    assert "Install the OS image of a host configuration" in page
+    for left in ("%(", "None\n"):
+        assert left not in page
+
+
 def anchors(page: Path) -> set[str]:
     """The places in a page that links can name, as GitHub derives them from headings."""
     headings = re.findall(r"^#+ (.+)$", _FENCE.sub("", page.read_text()), re.MULTILINE)

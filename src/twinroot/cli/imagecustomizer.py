@@ -53,7 +53,9 @@ def build_parser() -> argparse.ArgumentParser:
     customize.add_flags(command)
     add_compatible_flags(command)
     command.set_defaults(run=customize.run)
-    command = commands.add_parser("convert", help="turn an image into another format")
+    command = commands.add_parser(
+        "convert", help="turn an image into another format", description="Turn an image into another format."
+    )
     convert.add_compatible_flags(command)
     add_compatible_flags(command)
     command.set_defaults(run=convert.run_compatible)

@@ -57,7 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
         ("install", "install the OS image of a host configuration on this machine", servicing.add_install),
         ("update", "bring this machine to another host configuration", servicing.add_update),
     ):
-        command = commands.add_parser(name, help=summary, description=f"{summary.capitalize()}.")
+        command = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
         _add_config(command)
         add(command)
         _add_global_flags(command, top=False)
@@ -65,7 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
         ("commit", "after a restart: keep the system that runs, or notice that it failed", servicing.add_commit),
         ("rollback", "go back to what there was before the last update", servicing.add_rollback),
     ):
-        command = commands.add_parser(name, help=summary, description=f"{summary.capitalize()}.")
+        command = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
         add(command)
         _add_global_flags(command, top=False)
     summary = "print the status of this machine, or a part of it"
