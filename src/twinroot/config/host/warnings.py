@@ -11,6 +11,7 @@ from twinroot.config.host.partition_rules import expected_mounts
 from twinroot.config.host.scripts import RunsOn, Script
 from twinroot.config.host.storage_rules import root_verity
 from twinroot.config.problems import Finding, KeyPath, did_you_mean, quoted
+from twinroot.config.repeats import repeated_services, repeats
 
 _MODE: KeyPath = ("os", "selinux", "mode")
 
@@ -51,6 +52,14 @@ def relative_paths(config: HostConfig) -> Iterator[Finding]:
                 yield Finding((*path, index, "path"), message, "write an absolute path")
 
 
+def listed_twice(config: HostConfig) -> Iterator[Finding]:
+    """What the peer accepts twice; users of the target OS are in the rules."""
+    yield from repeated_services(("os", "services"), config.os.services)
+    names = [user.name for user in config.management_os.users]
+    hint = "put everything into one entry"
+    yield from repeats(("managementOs", "users"), names, "user", hint, key=("name",))
+
+
 def never_runs(config: HostConfig) -> Iterator[Finding]:
     """What runs in no kind of servicing."""
     listed: tuple[tuple[KeyPath, tuple[RunsOn, ...]], ...] = (
@@ -70,5 +79,6 @@ WARNINGS: tuple[Rule[HostConfig], ...] = (
     selinux,
     internal_params,
     relative_paths,
+    listed_twice,
     never_runs,
 )

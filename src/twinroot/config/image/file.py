@@ -16,6 +16,7 @@ from twinroot.config.image.host_paths import HostPath, Kind, host_paths
 from twinroot.config.image.packages import PackageChanges, PackageList, Packages
 from twinroot.config.image.rules import IMAGE_RULES
 from twinroot.config.image.users import PasswordType
+from twinroot.config.image.warnings import IMAGE_WARNINGS, LIST_WARNINGS
 from twinroot.config.problems import Finding, KeyPath
 from twinroot.config.secrets import secrets_in, without_secrets
 from twinroot.config.yaml import read_document
@@ -83,7 +84,8 @@ def read_file(path: Path) -> tuple[ConfigFile, list[Problem]]:
     problems = hide_passwords(document, [*decoded.problems, *check(document, decoded.model, IMAGE_RULES)])
     paths = tuple(host_paths(document, decoded.broken))
     lists = _read_lists(path.parent, document, paths)
-    warnings = (*document.warnings, *lists.warnings)
+    doubtful = [] if problems else check(document, decoded.model, IMAGE_WARNINGS)
+    warnings = (*document.warnings, *hide_passwords(document, doubtful), *lists.warnings)
     return ConfigFile(path, document, decoded.model, paths, lists.packages, warnings), [*problems, *lists.problems]
 
 
@@ -119,7 +121,7 @@ def _read_list(path: Path) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
     decoded = decode(document, PackageList)
     if decoded.problems:
         raise ConfigError(decoded.problems)
-    return decoded.model.packages, document.warnings
+    return decoded.model.packages, (*document.warnings, *check(document, decoded.model, LIST_WARNINGS))
 
 
 def hide_passwords(document: Document, problems: Iterable[Problem]) -> list[Problem]:

@@ -25,6 +25,12 @@ CASES: list[tuple[str, str, str, list[tuple[str, str]]]] = [
         [("scripts.preServicing[0].path", "'before.sh' is looked for in the directory that the agent is started in")]),
     (FULL, "runOn: [ab-update], content: 'true'", "runOn: [ab-update], path: ./a",
         [("health.checks[1].path", "'./a' is looked for in the directory that the agent is started in")]),
+    (FULL, "enable: [sshd], disable: [cups]", "enable: [sshd, a, sshd.service], disable: [cups, a]", [
+        ("os.services.enable[2]", "the service 'sshd' is listed twice"),
+        ("os.services.disable[1]", "the service 'a' is enabled as well: it ends disabled"),
+    ]),
+    (FULL, "[{name: installer}]", "[{name: installer}, {name: b}, {name: installer}]",
+        [("managementOs.users[2].name", "the user 'installer' is listed twice")]),
     (FULL, "name: script, runOn: [ab-update]", "name: script", [("health.checks[1]", "this never runs")]),
 ]  # fmt: skip
 
