@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -76,6 +77,8 @@ def resolve_request(read: ReadConfig, options: Options) -> CustomizeRequest:
     base = choose_base(config, options.image_file, options.image)
     if base is None:
         raise InputError("no base image is given", hint="use --image-file, or input.image.path in the config")
+    if isinstance(base, Path):
+        _refuse_cosi(base)
     output = options.output_file or config.resolve(_OUTPUT)
     if output is None:
         raise InputError("no output is given", hint="use --output-image-file, or output.image.path in the config")
@@ -120,6 +123,15 @@ def choose_base(config: LoadedConfig, image_file: Path | None, image: str | None
             raise InputError(f"--image needs the preview feature '{feature}'", hint=hint)
         return found
     return from_config(config.config.input.image) or config.resolve(_INPUT)
+
+
+def _refuse_cosi(base: Path) -> None:
+    from twinroot.output.inspect import is_cosi  # takes long to import, and `plan` looks at no base image
+
+    if base.is_file() and is_cosi(base):
+        disk = base.with_suffix(".qcow2").name
+        hint = f"make one of it: {shlex.join(['twinroot', 'convert', str(base), disk])}"
+        raise InputError("the base image is a COSI file, and a disk image is wanted", where=str(base), hint=hint)
 
 
 def _fetching(options: Options) -> Fetching:

@@ -120,6 +120,17 @@ def test_what_the_command_line_lacks(tmp_path: Path, options: dict[str, object],
         resolve(tmp_path, "{}", **options)
 
 
+@pytest.mark.parametrize(("name", "start"), [("a.cosi", b"x"), ("base.raw", b"cosi-marker\0"), ("a b", b"cosi-marker")])
+def test_a_cosi_file_is_no_base_image(tmp_path: Path, name: str, start: bytes) -> None:
+    (tmp_path / name).write_bytes(start)
+    with pytest.raises(InputError, match="the base image is a COSI file, and a disk image is wanted") as caught:
+        resolve(tmp_path, "{}", image_file=tmp_path / name)
+    assert caught.value.where == str(tmp_path / name)
+    assert caught.value.hint is not None and caught.value.hint.startswith("make one of it: twinroot convert ")
+    with pytest.raises(InputError, match="the base image is a COSI file"):
+        resolve(tmp_path, f"input: {{image: {{path: '{name}'}}}}", image_file=None)
+
+
 REGISTRY_BASES = [
     ("input: {image: {oci: example.com/a:1}}", None, "example.com/a:1", None, False),
     ("input: {image: {oci: {uri: example.com/a, platform: linux/arm64}}}", None, "example.com/a", "linux/arm64", False),
