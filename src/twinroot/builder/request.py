@@ -5,9 +5,10 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
+from twinroot.builder.options import Options, check_options
 from twinroot.config.image.not_built import UNBUILT_FORMATS, unbuilt
 from twinroot.config.image.output_rules import removed_package_manager
 from twinroot.config.image.preview_features import PreviewFeature
@@ -16,37 +17,16 @@ from twinroot.config.problems import KeyPath
 from twinroot.config.resources import resource_problems
 from twinroot.config.section import UnreadableError
 from twinroot.distro.rpm_sources import check_sources
-from twinroot.errors import InputError, Problem, UsageError
+from twinroot.errors import InputError, Problem
 from twinroot.output.disk import DISK_FORMATS
 from twinroot.output.files import check_output
-from twinroot.registry.access import DEFAULT_LIMIT, Access, Fetching, Trust
+from twinroot.registry.access import Fetching
 from twinroot.registry.source import RegistryImage, from_config, from_specification
 
 OUTPUT_FORMATS = ("cosi", *DISK_FORMATS)
 _INPUT: KeyPath = ("input", "image", "path")
 _OUTPUT: KeyPath = ("output", "image", "path")
 DEFAULT_LEVEL = 3
-
-
-@dataclass(frozen=True)
-class Options:
-    """The command line of `customize`; None and empty mean "not given"."""
-
-    build_dir: Path
-    image_file: Path | None = None
-    image: str | None = None
-    image_cache: Path | None = None
-    image_cache_size: int = DEFAULT_LIMIT
-    access: Access = field(default_factory=Access)
-    trust: Trust = field(default_factory=Trust)
-    output_file: Path | None = None
-    output_format: str | None = None
-    compression_level: int | None = None
-    rpm_sources: tuple[Path, ...] = ()
-    disable_base_repositories: bool = False
-    script_network: bool = False
-    cache_dir: Path | None = None
-    why_rebuild: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,16 +81,6 @@ def resolve_request(read: ReadConfig, options: Options) -> CustomizeRequest:
     )
 
 
-def check_options(options: Options) -> None:
-    """UsageError for flags that are wrong whatever the configuration says."""
-    if options.why_rebuild and options.cache_dir is None:
-        raise UsageError("--why-rebuild speaks of a cache", hint="name one with --cache-dir")
-    if options.image_file and options.image:
-        raise UsageError("--image-file and --image may not be given together", hint="remove one of them")
-    if options.compression_level is not None:
-        check_level(options.compression_level)
-
-
 def choose_base(config: LoadedConfig, image_file: Path | None, image: str | None) -> Path | RegistryImage | None:
     """The base image: `--image-file`, else `--image`, else what the config says; None when nothing says it."""
     if image_file:
@@ -160,13 +130,6 @@ def check_format(name: str | None, formats: Sequence[str] = OUTPUT_FORMATS) -> s
         what = "is not built yet in this version of twinroot" if name in UNBUILT_FORMATS else "is not known"
         raise InputError(f"output format '{name}' {what}", hint=f"use one of {', '.join(formats)}")
     return name
-
-
-def check_level(level: int) -> int:
-    """A zstd level, 1 to 22. One of a configuration was checked there."""
-    if not 1 <= level <= 22:
-        raise UsageError(f"--cosi-compression-level {level}: a level from 1 to 22 is wanted")
-    return level
 
 
 def _level(option: int | None, config: LoadedConfig) -> int:

@@ -77,7 +77,8 @@ def _convert_compatible(arguments: argparse.Namespace, emit: Emit) -> None:
 
 
 def _convert(arguments: argparse.Namespace, source: Path, target: Path, emit: Emit) -> None:
-    from twinroot.builder.request import DEFAULT_LEVEL, check_format, check_level
+    from twinroot.builder.options import check_level
+    from twinroot.builder.request import DEFAULT_LEVEL, check_format
     from twinroot.output.convert import Conversion, convert
 
     named = arguments.output_image_format or _SUFFIXES.get(target.suffix.lower())

@@ -14,7 +14,7 @@ from twinroot.events import Emit
 from twinroot.units import human
 
 if TYPE_CHECKING:
-    from twinroot.builder.request import Options
+    from twinroot.builder.options import Options
 
 log = logging.getLogger("twinroot.cli")
 
@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def options(arguments: argparse.Namespace) -> Options:
     """The flags as the builder takes them."""
-    from twinroot.builder.request import Options
+    from twinroot.builder.options import Options
 
     return Options(
         build_dir=arguments.build_dir or Path(),  # `plan` needs none

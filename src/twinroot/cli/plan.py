@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _plan(arguments: argparse.Namespace) -> Show:
-    from twinroot.builder.request import check_options
+    from twinroot.builder.options import check_options
     from twinroot.config.checks import at_place
     from twinroot.config.image.not_built import unbuilt
     from twinroot.config.load import load_image_config

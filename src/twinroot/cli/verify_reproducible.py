@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _verify(arguments: argparse.Namespace, emit: Emit, verdict: list[int]) -> Show:
     from twinroot.builder.build_directory import open_build_directory
-    from twinroot.builder.request import check_options
+    from twinroot.builder.options import check_options
     from twinroot.epoch import source_date_epoch
     from twinroot.output.files import check_output
     from twinroot.output.reproduction import compare_builds

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from twinroot.builder.inputs import input_hashes
-from twinroot.builder.request import Options, resolve_request
+from twinroot.builder.options import Options
+from twinroot.builder.request import resolve_request
 from twinroot.config.load import load_image_config
 from twinroot.errors import InputError
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from twinroot.builder.request import CustomizeRequest, Options, resolve_request
+from twinroot.builder.options import Options
+from twinroot.builder.request import CustomizeRequest, resolve_request
 from twinroot.config.image.not_built import NOT_BUILT
 from twinroot.config.load import load_image_config, read_image_config
 from twinroot.errors import ConfigError, InputError
