@@ -17,55 +17,19 @@ import jsonschema
 import pytest
 import zstandard
 from tests.unit.formats.cosi_samples import IMAGE_ID, contents, plan
+from tests.unit.formats.small_file import NAMES, opened, reading, repacked, report, rules, written
 
 from twinroot.errors import FormatError
 from twinroot.formats.cosi import metadata as documents
 from twinroot.formats.cosi import tar
-from twinroot.formats.cosi.check import Report, verify, verify_cosi
+from twinroot.formats.cosi.check import verify_cosi
 from twinroot.formats.cosi.metadata import MetadataError
-from twinroot.formats.cosi.reader import CosiFile, open_cosi, read_cosi
+from twinroot.formats.cosi.reader import open_cosi
 from twinroot.formats.cosi.writer import write_cosi
 from twinroot.units import GIB
 
+__all__ = ["written"]
 SCHEMA = json.loads((Path(__file__).parent / "samples" / "cosi-metadata-v1.2.schema.json").read_text())
-NAMES = ["cosi-marker", "metadata.json", *(f"images/small_{part}.raw.zst" for part in ("gpt", "1", "3", "2", "4"))]
-
-
-@pytest.fixture
-def written(tmp_path: Path) -> bytes:
-    path = tmp_path / "image.cosi"
-    write_cosi(path, plan())
-    return path.read_bytes()
-
-
-def reading(data: bytes) -> tar.ReadAt:
-    return lambda offset, size: data[offset : offset + size]
-
-
-def opened(data: bytes) -> CosiFile:
-    return read_cosi(reading(data), "test.cosi")
-
-
-def report(data: bytes) -> Report:
-    return verify(reading(data), threads=1)
-
-
-def rules(data: bytes) -> set[str]:
-    return {finding.rule for finding in report(data).errors}
-
-
-def repacked(data: bytes, change: Callable[[list[tuple[str, bytes]]], Any], owner: str = "") -> bytes:
-    """The archive with its list of members changed, by the standard library's tar writer."""
-    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
-        members = [(info.name, archive.extractfile(info).read()) for info in archive]  # type: ignore[union-attr]
-    change(members)
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-        for name, content in members:
-            info = tarfile.TarInfo(name)
-            info.size, info.uname = len(content), owner
-            archive.addfile(info, io.BytesIO(content))
-    return out.getvalue()
 
 
 def test_layout(written: bytes) -> None:
@@ -152,46 +116,6 @@ def test_flips_where_they_are_hardest_to_see(written: bytes) -> None:
 def test_truncation_anywhere_is_an_error(written: bytes) -> None:
     for length in [*range(0, len(written), 97), *range(len(written) - 1030, len(written), 5)]:
         assert not report(written[:length]).ok, length
-
-
-def test_what_a_cut_off_file_still_has(written: bytes) -> None:
-    whole = report(written)
-    assert whole.metadata is not None
-    paths = frozenset(whole.metadata.image_files())
-    assert (whole.whole, whole.table) == (paths, True)
-    middle = opened(written).members[NAMES[4]]
-    cut = report(written[: middle.data + 7])
-    assert cut.whole == set(NAMES[2:4])
-    assert cut.table
-    shown = [(finding.rule, finding.where, finding.message) for finding in cut.errors]
-    assert ("T2", "archive", f"the archive is cut off: it should go on at byte {middle.end}") in shown
-    assert ("T2", NAMES[4], f"is cut off: the file has 7 of its {middle.size} bytes") in shown
-    assert ("W1", NAMES[5], "is named in the metadata but missing in the archive") in shown
-    early = report(written[:1500])
-    assert (early.metadata, early.whole, early.table) == (None, frozenset(), False)
-    wrong = report(repacked(written, lambda m: m.__setitem__(3, (m[3][0], m[3][1][:-1] + b"x"))))
-    assert (wrong.whole, wrong.table) == (paths, True)
-
-
-@pytest.mark.parametrize(
-    ("behind", "at"),
-    [
-        (b"", None),
-        (bytes(10_240), None),
-        (bytes(3 << 20), None),
-        (b"conectix" + b"x" * 504, None),
-        (bytes(512) + b"conectix" + bytes(504), None),
-        (b"conectix" + b"x" * 505, 0),
-        (b"x", 0),
-        (bytes(3 << 20) + b"garbage", 3 << 20),
-        (b"more" * 5000, 0),
-    ],
-)
-def test_what_follows_the_end(written: bytes, behind: bytes, at: int | None) -> None:
-    found = report(written + behind)
-    place = f"is followed by something else, from byte {len(written) + (at or 0)} on, which readers ignore"
-    assert [(finding.rule, finding.message) for finding in found.warnings] == ([] if at is None else [("T4", place)])
-    assert found.ok
 
 
 def test_members_moved_renamed_doubled_removed(written: bytes) -> None:
