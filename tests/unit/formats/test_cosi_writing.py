@@ -8,14 +8,16 @@ import os
 from pathlib import Path
 
 import pytest
+from tests.unit.agent.small_cosi import write_cosi as write_small
 from tests.unit.formats.cosi_samples import IMAGE_ID, changed, plan
 
 from twinroot.errors import FormatError, HostError
 from twinroot.formats import gpt
 from twinroot.formats.cosi.check import verify_cosi
+from twinroot.formats.cosi.reader import open_cosi
 from twinroot.formats.cosi.writer import PartitionImage, write_cosi
 from twinroot.formats.source import BytesRegion, FileRegion
-from twinroot.units import GIB, MIB
+from twinroot.units import GIB, KIB, MIB
 
 
 def bad_plans() -> list[tuple[str, dict[str, object], str]]:
@@ -102,3 +104,12 @@ def test_large_sparse_disk(tmp_path: Path) -> None:
     assert seen[-1] == big.total
     assert path.stat().st_size < 5 * MIB
     assert verify_cosi(path).findings == ()
+
+
+def test_contents_that_are_read_stay_as_they_are(tmp_path: Path) -> None:
+    """An image of many frames: what was read of the first ones is not that of later ones."""
+    data = b"".join(bytes([number]) * (256 * KIB) + bytes(64 * KIB) for number in range(1, 101))
+    with open_cosi(write_small(tmp_path / "os.cosi", data)) as cosi:
+        pieces = list(cosi.decompress(cosi.metadata.images[0].image, threads=2))
+    assert len(pieces) > 100
+    assert b"".join(piece.data or bytes(piece.length) for piece in pieces) == data
