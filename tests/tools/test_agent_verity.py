@@ -7,20 +7,10 @@ from pathlib import Path
 
 import pytest
 from tests.isolated import isolated
-from tests.unit.agent.small_cosi import write_cosi
-from tests.unit.agent.storage.test_deploy_plan import devices_of
-from tests.unit.config.host.texts import FULL
 
-from twinroot.agent.boot.efi_variables import EfiVariables
 from twinroot.agent.errors import ServicingError
-from twinroot.agent.servicing.job import Job
-from twinroot.agent.servicing.stage import check_image
-from twinroot.agent.states import ServicingType
 from twinroot.agent.storage.deploy_plan import VerityOpen
 from twinroot.agent.storage.verity import opened_verity
-from twinroot.config.load_host import parse_host_config
-from twinroot.events import silent
-from twinroot.formats.cosi.reader import open_cosi
 from twinroot.tools.block_devices import opened_verity_names
 
 _OVERLAY = """
@@ -93,12 +83,3 @@ def test_hashes_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(ServicingError, match="cannot be opened with the hashes on") as caught, opened_verity((device,)):
         pass
     assert caught.value.name == "create-verity" and caught.value.hint == "build the image anew"
-
-
-def test_a_root_with_verity_and_unified_kernels_is_refused_before_anything_is_read(tmp_path: Path) -> None:
-    config = parse_host_config(FULL, "a").config.model_copy(update={"internal_params": {"uki": True}})
-    with open_cosi(write_cosi(tmp_path / "os.cosi", bytes(4096))) as cosi:
-        variables = EfiVariables(tmp_path)
-        job = Job(ServicingType.CLEAN_INSTALL, config, cosi, devices_of(FULL), None, 0, variables, silent)
-        with pytest.raises(ServicingError, match="not built yet for images that start by unified kernels"):
-            check_image(job)

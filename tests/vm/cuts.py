@@ -33,7 +33,7 @@ from twinroot.vm.console import Console
 from twinroot.vm.machine import Machine
 
 _UPDATE = 900.0  # seconds
-_FILES = "cd / && find usr boot -xdev -type f ! -name 'grub*' -print0 | sort -z | xargs -0 sha256sum | sha256sum"
+_FILES = "cd / && find usr boot -xdev -type f ! -name 'grub*' -print0 | sort -z | xargs -0 md5sum | md5sum"
 _STARTED = "BdsDxe: starting Boot"
 _COMMITTED = re.compile(r"(Finished|Failed)[^\n]*(trident\.service|Commit the OS)")
 _HALVES = {"root-a": 2, "root-b": 3}  # their numbers in the example's partition table

@@ -72,9 +72,10 @@ scripts:
     - content: |
         set -e
         cd /usr
-        rm -r lib/python3* lib/udev/hwdb* share/vim share/doc
+        rm -r bin/python3* bin/vim* lib/python3* lib/*/libpython3* lib/*/libicu* lib/udev/hwdb* share/vim share/doc
         cd lib/modules/*/kernel
-        rm -r drivers/comedi drivers/hid drivers/infiniband drivers/net/ethernet drivers/target
+        rm -r arch/x86/kvm drivers/comedi drivers/hid drivers/infiniband drivers/net/ethernet drivers/target
+        rm -r fs/btrfs fs/ceph fs/nfs fs/nfsd fs/smb net/ceph net/netfilter/ipset net/sched net/sctp net/sunrpc net/tipc
         depmod "$(basename "$(dirname "$PWD")")"
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from tests.vm.servicing import (
     version,
     write_file,
 )
+from tests.vm.uki_images import unified
 from tests.vm.verity_images import VerityBuilder, protect
 
 from twinroot.formats.cosi.reader import open_cosi
@@ -51,7 +53,7 @@ class Layout:
 
     def storage(self) -> dict[str, object]:
         """The storage section of a machine."""
-        partitions = [{"id": "esp", "type": "esp", "size": "64M"}]
+        partitions = [{"id": "esp", "type": "esp", "size": "256M"}]
         for half in "ab":
             partitions += [{"id": f"{name}-{half}", "type": t, "size": size} for name, (t, size) in self.pairs.items()]
         partitions.append({"id": "trident", "type": "linux-generic", "size": "64M"})
@@ -91,13 +93,17 @@ _OS = {
 }
 
 
+_ON_VAR = {"additionalFiles": [{"destination": "/var/installed", "content": "yes"}]}
+_ESP = "find /boot/efi -type f | sort | xargs sha256sum"
+
+
 def root_hash(image: Image) -> str:
     """The root hash that an image says."""
     with open_cosi(image.path) as cosi:
         return next(each.verity.roothash for each in cosi.metadata.images if each.verity)
 
 
-def check(console: Console, layout: Layout, image: Image, half: str) -> None:
+def check(console: Console, layout: Layout, image: Image, half: str, hostname: str = "sealed") -> None:
     """The machine runs an image, on a half, verified."""
     name = layout.protected
     found = settled(console)
@@ -109,7 +115,7 @@ def check(console: Console, layout: Layout, image: Image, half: str) -> None:
     opened = console.check(f"veritysetup status {name}")
     assert "status:      verified" in opened and "restart_on_corruption" in opened
     assert root_hash(image) in opened
-    assert console.check("hostname").strip() == "sealed"
+    assert console.check("hostname").strip() == hostname
     assert console.run(f"touch {layout.mount_point}/written").code != 0
     assert console.check("dmsetup ls").split()[0::2] == [name]
 
@@ -167,14 +173,58 @@ def test_a_usr_installed_and_updated_there_and_back(tmp_path: Path) -> None:
         switch_off(running)
 
 
-def install(layout: Layout, image: Image, place: Path) -> Serviced:
-    """A machine that an installer has written an image onto, and switched off."""
+@pytest.mark.parametrize("layout", [_ROOT, _USR], ids=["root", "usr"])
+def test_one_that_a_unified_kernel_starts(layout: Layout, tmp_path: Path) -> None:
+    builder = VerityBuilder(tmp_path / "images", layout.protected, kernel=True)
+    images = Images(builder.image("1"), builder.image("2"))
+    # A root that is part of the kernel's promise keeps the name that its image gave it.
+    system, hostname = (_ON_VAR, "testimage") if layout is _ROOT else (_OS, "sealed")
+    machine = install(layout, images.first, tmp_path, system)
+    with machine.switched_on(login=False) as running:
+        await_start(running)
+        console = running.console
+        check(console, layout, images.first, "a", hostname)
+        assert console.check("cat /var/installed /etc/installed 2> /dev/null || true").strip() == "yes"
+
+        with serving(images.second) as server:
+            write_file(console, CONFIGURATION, host_configuration(server, images.second))
+            begin_and_await(running, UPDATE)
+        check(console, layout, images.second, "b", hostname)
+
+        begin_and_await(running, "trident rollback")
+        check(console, layout, images.first, "a", hostname)
+
+        refuse_one_that_looks_elsewhere(console, images.second, tmp_path)
+        switch_off(running)
+
+
+def refuse_one_that_looks_elsewhere(console: Console, image: Image, place: Path) -> None:
+    """An image whose kernel names partitions by labels that are those of one half only is written and not started."""
+    with open_cosi(image.path) as cosi:
+        found = next(each for each in cosi.metadata.images if each.verity)
+    name = "root" if found.mount_point == "/" else "usr"
+    (place / "elsewhere").mkdir()
+    label = f"systemd.verity_{name}_data=PARTLABEL={name}-a"
+    wrong = unified(image, place / "elsewhere", "wrong", label)
+    before = console.check(_ESP)
+    with serving(wrong) as server:
+        write_file(console, CONFIGURATION, host_configuration(server, wrong))
+        done = console.run(f"{UPDATE} -v warn", timeout=UPDATE_TIMEOUT)
+    assert done.code == 2
+    assert f"looks for PARTLABEL={name}-a, which is not {name} on this machine" in done.output
+    assert about(status(console)) == ("provisioned", "volume-a")
+    # What could start the half that was written is gone; nothing else changed.
+    assert set(console.check(_ESP).splitlines()) <= set(before.splitlines())
+
+
+def install(layout: Layout, image: Image, place: Path, system: Mapping[str, object] = _OS) -> Serviced:
+    """A machine that an installer has written an image onto, and switched off. `system` is its section `os`."""
     disk, variables = place / "machine.raw", place / "variables.fd"
     with disk.open("wb") as file:
         file.truncate(7 << 30)
     with serving(image) as server:
         source = {"url": url_for_guest(server), "sha384": image.sha384}
-        installer = build_installer(place, {"image": source, "storage": layout.storage(), "os": _OS})
+        installer = build_installer(place, {"image": source, "storage": layout.storage(), "os": system})
         with Machine(disk, "raw", installer.options(variables), log_file=place / "installer.log") as machine:
             machine.wait_off(UPDATE_TIMEOUT)
     return Serviced(place, disk, variables)

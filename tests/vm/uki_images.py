@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import subprocess
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.images import RPMS
@@ -16,12 +17,12 @@ from tests.vm.servicing import Image, image_in
 
 from twinroot.events import silent
 from twinroot.formats import gpt
-from twinroot.formats.cosi.model import BootEntry, Bootloader, Metadata
-from twinroot.formats.cosi.writer import CosiPlan, FilesystemPlan, PartitionImage, write_cosi
+from twinroot.formats.cosi.model import BootEntry, Bootloader, Filesystem, ImageFile, Metadata
+from twinroot.formats.cosi.writer import PartitionImage, write_cosi
 from twinroot.formats.source import FileRegion
+from twinroot.output.repack import cosi_plan
 from twinroot.output.unpack import unpack
 from twinroot.tools import fat
-from twinroot.units import ESP
 
 ESP_SIZE = "100M"
 """Room for two kernels with their initrds, as one of the stand-in distribution has 34 MB."""
@@ -32,47 +33,90 @@ _BOOT = "usr/lib/systemd/boot/efi"
 def unified(source: Image, place: Path, version: str, arguments: str = "") -> Image:
     """The image with a unified kernel, in `place`; `arguments` are added to its command line.
 
-    `version` names it; what is in its root stays.
+    `version` names it; what is in its root stays. What verity protects is opened by the command line.
     """
     scratch = place / f"{version}.work"
-    scratch.mkdir()
+    scratch.mkdir(parents=True)
     raw = scratch / "disk.raw"
     metadata, table = unpack(source.path, raw, scratch, silent, grow=False)
-    root, esp = (_taken(raw, metadata, table, mount_point, scratch) for mount_point in ("/", "/boot/efi"))
-    root_uuid = next(each.fs_uuid for each in metadata.images if each.mount_point == "/")
-    command_line = f"root=UUID={root_uuid} ro console=ttyS0 {arguments}".strip()
-    release = _kernel_release(root)
+    disk = _Disk(raw, metadata, table, scratch)
+    command_line = " ".join([*_devices(disk), "ro", "console=ttyS0", *arguments.split()])
+    release = _kernel_release(disk)
     systemd = _systemd_boot(scratch)
-    kernel = _unified_kernel(scratch, root, release, command_line, systemd / "linuxx64.efi.stub")
-    name = KERNEL.format(release=release)
+    kernel = _unified_kernel(disk, release, command_line, systemd / "linuxx64.efi.stub")
+    name, esp = KERNEL.format(release=release), disk.filesystem("/boot/efi")
     _with_kernel(esp, scratch, {name: kernel, **_loaders(systemd / "systemd-bootx64.efi")})
     entry = BootEntry("uki-standalone", f"/boot/efi/{name}", command_line, release)
-    _write(place / f"{version}.cosi", raw, metadata, table, {"/boot/efi": esp}, Bootloader("systemd-boot", (entry,)))
+    _write(place / f"{version}.cosi", disk, {"/boot/efi": esp}, Bootloader("systemd-boot", (entry,)))
     subprocess.run(["rm", "-r", scratch], check=True)
     return replace(image_in(place, version), version=source.version)
 
 
-def _taken(raw: Path, metadata: Metadata, table: gpt.Table, mount_point: str, scratch: Path) -> Path:
-    """The filesystem of an unpacked disk that is mounted somewhere, in a file of its own."""
-    number = _number(metadata, mount_point)
-    size = next(each.image.uncompressed_size for each in metadata.partition_regions() if each.number == number)
-    target = scratch / f"partition-{number}.raw"
-    where = [f"skip={table.offset(table.partition(number))}", f"count={size}", "iflag=skip_bytes,count_bytes"]
-    subprocess.run(["dd", f"if={raw}", f"of={target}", *where, "bs=4M", "conv=sparse", "status=none"], check=True)
-    return target
+@dataclass(frozen=True)
+class _Disk:
+    """An unpacked image, and a folder for what is taken from it."""
+
+    raw: Path
+    metadata: Metadata
+    table: gpt.Table
+    scratch: Path
+
+    def number(self, image: ImageFile) -> int:
+        """The partition that an image goes onto."""
+        return next(each.number for each in self.metadata.partition_regions() if each.image == image and each.number)
+
+    def mounted_at(self, mount_point: str) -> Filesystem:
+        """What is mounted somewhere."""
+        return next(each for each in self.metadata.images if each.mount_point == mount_point)
+
+    def part(self, image: ImageFile) -> Path:
+        """The content of a partition, in a file of its own."""
+        number, size = self.number(image), image.uncompressed_size
+        target = self.scratch / f"partition-{number}.raw"
+        start = self.table.offset(self.table.partition(number))
+        where = [f"skip={start}", f"count={size}", "iflag=skip_bytes,count_bytes"]
+        if not target.exists():
+            command = ["dd", f"if={self.raw}", f"of={target}", *where, "bs=4M", "conv=sparse", "status=none"]
+            subprocess.run(command, check=True)
+        return target
+
+    def filesystem(self, mount_point: str) -> Path:
+        """That of what is mounted somewhere."""
+        return self.part(self.mounted_at(mount_point).image)
+
+    def debugfs(self, request: str, path: str, *target: Path) -> str:
+        """Have debugfs do something with a file of the system, wherever it lies."""
+        points = [each.mount_point for each in self.metadata.images if path.startswith(each.mount_point)]
+        point = max(points, key=len)
+        words = " ".join(map(str, (request, f"/{path.removeprefix(point).lstrip('/')}", *target)))
+        return _said("debugfs", "-R", words, self.filesystem(point))
 
 
-def _number(metadata: Metadata, mount_point: str) -> int:
-    path = next(each.image.path for each in metadata.images if each.mount_point == mount_point)
-    return next(each.number for each in metadata.partition_regions() if each.image.path == path and each.number)
+def _devices(disk: _Disk) -> Iterator[str]:
+    """What the kernel is told of the root, and of what verity protects."""
+    root = disk.mounted_at("/")
+    # systemd would make a directory for the ESP in a root that cannot change.
+    yield "root=/dev/mapper/root systemd.gpt_auto=0" if root.verity else f"root=UUID={root.fs_uuid}"
+    for each in disk.metadata.images:
+        if each.verity:
+            name = "root" if each is root else "usr"
+            yield f"rd.systemd.verity=1 {name}hash={each.verity.roothash}"
+            yield f"systemd.verity_{name}_data=UUID={each.fs_uuid}"
+            yield f"systemd.verity_{name}_hash=UUID={_uuid(disk.part(each.verity.image))}"
+            yield f"systemd.verity_{name}_options=restart-on-corruption"
+            yield from ["mount.usr=/dev/mapper/usr", "mount.usrflags=ro"] if name == "usr" else []
 
 
-def _debugfs(filesystem: Path, request: str) -> str:
-    return subprocess.run(["debugfs", "-R", request, filesystem], check=True, capture_output=True, text=True).stdout
+def _uuid(filesystem: Path) -> str:
+    return _said("blkid", "-p", "-s", "UUID", "-o", "value", filesystem).strip()
 
 
-def _kernel_release(root: Path) -> str:
-    found = re.search(r"/vmlinuz-([^/]+)/", _debugfs(root, "ls -p /boot"))
+def _said(*command: str | Path) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def _kernel_release(disk: _Disk) -> str:
+    found = re.search(r"/vmlinuz-([^/]+)/", disk.debugfs("ls -p", "/boot"))
     assert found
     return found[1]
 
@@ -85,17 +129,17 @@ def _systemd_boot(scratch: Path) -> Path:
     return scratch / _BOOT
 
 
-def _unified_kernel(scratch: Path, root: Path, release: str, command_line: str, stub: Path) -> Path:
+def _unified_kernel(disk: _Disk, release: str, command_line: str, stub: Path) -> Path:
     """The stub with the parts of a kernel as sections behind its own (systemd-stub(7))."""
-    parts = {name: scratch / name for name in ("osrel", "cmdline", "linux", "initrd")}
+    parts = {name: disk.scratch / name for name in ("osrel", "cmdline", "linux", "initrd")}
     parts["cmdline"].write_text(command_line)
     for name, path in (
         ("osrel", "/usr/lib/os-release"), ("linux", f"/boot/vmlinuz-{release}"),
         ("initrd", f"/boot/initramfs-{release}.img"),
     ):  # fmt: skip
-        _debugfs(root, f"dump {path} {parts[name]}")
+        disk.debugfs("dump", path, parts[name])
         assert parts[name].stat().st_size, path
-    table = subprocess.run(["objdump", "-h", stub], check=True, capture_output=True, text=True).stdout
+    table = _said("objdump", "-h", stub)
     sections = re.findall(r"^ *[0-9]+ \S+ +([0-9a-f]+) +([0-9a-f]+) ", table, re.MULTILINE)
     address = max(int(start, 16) + int(size, 16) for size, start in sections)
     options: list[str | Path] = []
@@ -103,7 +147,7 @@ def _unified_kernel(scratch: Path, root: Path, release: str, command_line: str, 
         address = (address + 0xFFF) & ~0xFFF
         options += ["--add-section", f".{name}={part}", "--change-section-vma", f".{name}={address:#x}"]
         address += part.stat().st_size
-    target = scratch / "kernel.efi"
+    target = disk.scratch / "kernel.efi"
     subprocess.run(["objcopy", *options, stub, target], check=True)
     return target
 
@@ -118,44 +162,16 @@ def _with_kernel(esp: Path, scratch: Path, files: dict[str, Path]) -> None:
     for name, path in files.items():
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
         (tree / name).write_bytes(path.read_bytes())
-    size = esp.stat().st_size
-    serial = subprocess.run(
-        ["blkid", "-s", "UUID", "-o", "value", esp], check=True, capture_output=True, text=True
-    ).stdout.strip()
-    fat.make(esp, size, volume_id=serial, tree=tree)
+    fat.make(esp, esp.stat().st_size, volume_id=_uuid(esp), tree=tree)
 
 
-def _write(
-    path: Path, raw: Path, metadata: Metadata, table: gpt.Table, replaced: dict[str, Path], loader: Bootloader
-) -> None:
+def _write(path: Path, disk: _Disk, replaced: dict[str, Path], loader: Bootloader) -> None:
     """A COSI file of a disk, with other filesystems at some mount points."""
-    assert metadata.id
-    with raw.open("rb") as disk:
-        head = disk.read(len(gpt.primary_bytes(table)))
-    others = {_number(metadata, mount_point): file for mount_point, file in replaced.items()}
-    sizes = {region.number: region.image.uncompressed_size for region in metadata.partition_regions()}
-    plan = CosiPlan(
-        image_id=metadata.id,
-        os_arch=metadata.os_arch,
-        os_release=metadata.os_release,
-        disk_size=table.disk_size,
-        lba_size=table.sector_size,
-        gpt=head,
-        base=path.stem,
-        partitions=tuple(
-            PartitionImage(p.number, FileRegion(others[p.number], 0, others[p.number].stat().st_size))
-            if p.number in others
-            else PartitionImage(p.number, FileRegion(raw, table.offset(p), sizes[p.number]))
-            for p in table.partitions
-        ),
-        filesystems=tuple(
-            FilesystemPlan(
-                _number(metadata, each.mount_point), each.mount_point, each.fs_type, each.fs_uuid, each.part_type
-            )
-            for each in metadata.images
-        ),
-        packages=metadata.packages or (),
-        bootloader=loader,
-    )
-    assert any(each.part_type == ESP for each in plan.filesystems)
-    write_cosi(path, plan, level=1)
+    with disk.raw.open("rb") as file:
+        head = file.read(len(gpt.primary_bytes(disk.table)))
+    plan = cosi_plan(disk.metadata, disk.table, disk.raw, head, path.stem, str(path))
+    partitions = {each.number: each for each in plan.partitions}
+    for mount_point, image in replaced.items():
+        number = disk.number(disk.mounted_at(mount_point).image)
+        partitions[number] = PartitionImage(number, FileRegion(image, 0, image.stat().st_size))
+    write_cosi(path, replace(plan, partitions=tuple(partitions.values()), bootloader=loader), level=1)

@@ -19,6 +19,7 @@ from pathlib import Path
 import yaml
 from tests.images import AB_CONFIG
 from tests.vm.servicing import Builder, Image, image_in
+from tests.vm.uki_images import ESP_SIZE, unified
 
 from twinroot.events import silent
 from twinroot.formats import gpt
@@ -35,6 +36,15 @@ install_items+=" /etc/systemd/system.conf.d/patience.conf "
 """
 # Loaded hosts take minutes to see a disk, and the verity device comes on top.
 _PATIENCE = "[Manager]\nDefaultTimeoutStartSec=10min\nDefaultDeviceTimeoutSec=10min\n"
+_TMP = """\
+[Mount]
+What=tmpfs
+Where=/tmp
+Type=tmpfs
+Options=mode=1777
+[Install]
+WantedBy=local-fs.target
+"""
 _MODULE = "/usr/lib/dracut/modules.d/20etc-overlay"
 _SETUP = """#!/bin/bash
 check() { return 0; }
@@ -66,26 +76,36 @@ _PARTITIONS = {
 }
 
 
-def image_configuration(protected: str) -> str:
-    """The image configuration of the example with the file systems of a machine whose `root` or `usr` is protected."""
+def image_configuration(protected: str, esp_size: str) -> str:
+    """The image configuration of the example with the file systems of a machine whose `root` or `usr` is protected.
+
+    What the halves of a machine share is named by its partition, as an fstab that cannot change needs it.
+    """
     config = yaml.safe_load(AB_CONFIG.read_text())
     own = _PARTITIONS[protected]
     disk = config["storage"]["disks"][0]
     disk["partitions"] = [
-        {"id": "esp", "type": "esp", "size": "16M"},
+        {"id": "esp", "type": "esp", "label": "esp", "size": esp_size},
         *({"id": name, "size": size} for name, size, _ in own),
         {"id": "hashes", "size": "64M"},
-        {"id": "trident", "size": "64M"},
+        {"id": "trident", "label": "trident", "size": "64M"},
     ]
+    efi = {"idType": "part-label", "path": "/boot/efi", "options": "umask=0077"}
+    shared = {"idType": "part-label", "path": "/var/lib/trident"}
+    options = {name: {"options": "ro"} if name == protected else {} for name, _, _ in own}
     config["storage"]["filesystems"] = [
-        {"deviceId": "esp", "type": "fat32", "mountPoint": {"path": "/boot/efi", "options": "umask=0077"}},
-        *({"deviceId": name, "type": "ext4", "mountPoint": {"path": path}} for name, _, path in own),
-        {"deviceId": "trident", "type": "ext4", "mountPoint": {"path": "/var/lib/trident"}},
+        {"deviceId": "esp", "type": "fat32", "mountPoint": efi},
+        *(
+            {"deviceId": name, "type": "ext4", "mountPoint": {"idType": "uuid", "path": path, **options[name]}}
+            for name, _, path in own
+        ),
+        {"deviceId": "trident", "type": "ext4", "mountPoint": shared},
     ]
     system = config.pop("os")
     system["packages"]["install"].append("veritysetup")
     # Its keys are made at the first start, in an /etc that is read-only then.
     system["services"]["enable"].remove("sshd")
+    system["services"]["enable"].append("tmp.mount")
     return yaml.safe_dump({**config, "os": system}, sort_keys=False)
 
 
@@ -94,6 +114,7 @@ def additional_files() -> str:
     files = [
         {"destination": "/etc/dracut.conf.d/verity.conf", "content": _DRACUT},
         {"destination": "/etc/systemd/system.conf.d/patience.conf", "content": _PATIENCE},
+        {"destination": "/etc/systemd/system/tmp.mount", "content": _TMP},
         {"destination": f"{_MODULE}/module-setup.sh", "content": _SETUP, "permissions": "755"},
         {"destination": f"{_MODULE}/mount.sh", "content": _MOUNT, "permissions": "755"},
     ]
@@ -102,20 +123,27 @@ def additional_files() -> str:
 
 @dataclass(frozen=True)
 class VerityBuilder:
-    """Builds images whose `root` or `usr` is protected, in a folder; the second one costs little."""
+    """Builds images whose `root` or `usr` is protected, in a folder; the second one costs little.
+
+    With `kernel` they start by a unified kernel, else by grub.
+    """
 
     place: Path
     protected: str
+    kernel: bool = False
 
     def image(self, version: str) -> Image:
         """An image with this version."""
         plain = self.place / "plain"
         plain.mkdir(parents=True, exist_ok=True)
         config = plain / "configuration.yaml"
-        config.write_text(image_configuration(self.protected))
+        config.write_text(image_configuration(self.protected, ESP_SIZE if self.kernel else "16M"))
         made = Builder(plain, config).image(version, additional_files())
-        protect(made.path, self.place / f"{version}.cosi", _MOUNT_POINTS[self.protected], self.place / "scratch")
-        return image_in(self.place, version)
+        target = self.place / ("grub" if self.kernel else "") / f"{version}.cosi"
+        target.parent.mkdir(exist_ok=True)
+        protect(made.path, target, _MOUNT_POINTS[self.protected], self.place / "scratch")
+        protected = image_in(target.parent, version)
+        return unified(protected, self.place, version) if self.kernel else protected
 
 
 def protect(source: Path, target: Path, mount_point: str, scratch: Path, *, root_hash: str | None = None) -> None:

@@ -11,12 +11,17 @@ from twinroot.tools.run import run
 
 @dataclass(frozen=True)
 class Probe:
-    """Type (`ext4`, `vfat`, `xfs`, …), UUID as the kernel and udev show it, and label; None where there is none."""
+    """Type (`ext4`, `vfat`, `xfs`, …), UUID as the kernel and udev show it, and label; None where there is none.
+
+    `part_uuid` and `part_label` are those of the partition table, for a partition that is a device.
+    """
 
     type: str | None
     uuid: str | None
     label: str | None
     usage: str | None = None
+    part_uuid: str | None = None
+    part_label: str | None = None
 
 
 def probe(path: Path, offset: int = 0, size: int | None = None) -> Probe:
@@ -24,14 +29,20 @@ def probe(path: Path, offset: int = 0, size: int | None = None) -> Probe:
     region = ["--offset", str(offset)] + (["--size", str(size)] if size is not None else [])
     result = run(["blkid", "--probe", *region, "--output", "udev", path], ok=(0, 2))
     values = dict(line.split("=", 1) for line in result.stdout.split("\n") if "=" in line)
-    label = values.get("ID_FS_LABEL_ENC")
     return Probe(
-        values.get("ID_FS_TYPE"), values.get("ID_FS_UUID"), _decode(label) if label else None, values.get("ID_FS_USAGE")
+        values.get("ID_FS_TYPE"),
+        values.get("ID_FS_UUID"),
+        _decode(values.get("ID_FS_LABEL_ENC")),
+        values.get("ID_FS_USAGE"),
+        values.get("ID_PART_ENTRY_UUID"),
+        _decode(values.get("ID_PART_ENTRY_NAME")),
     )
 
 
-def _decode(value: str) -> str:
+def _decode(value: str | None) -> str | None:
     """blkid writes what a shell or udev could stumble over as `\\x20`."""
+    if not value:
+        return None
     data = re.sub(
         rb"\\x([0-9a-f]{2})", lambda m: bytes.fromhex(m[1].decode()), value.encode("utf-8", "surrogateescape")
     )

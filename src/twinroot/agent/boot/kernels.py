@@ -58,6 +58,11 @@ def command_line(root: Path, kernel: str) -> str:
     return (found or b"").rstrip(b"\0").decode("utf-8", "replace")
 
 
+def whole_command_line(image: Path) -> str:
+    """What the kernel of an image and its addons say together, in the order in which systemd-stub joins them."""
+    return " ".join(command_line(image, file) for file in image_files(image))
+
+
 def stage(esp: Path, image: Path) -> None:
     """Put the image's kernel and its addons onto the ESP, under a name that nothing starts."""
     kernel, *addons = image_files(image)

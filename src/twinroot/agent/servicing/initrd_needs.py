@@ -28,10 +28,22 @@ def needs_new_initrd(config: HostConfig) -> bool:
     return any(_is_source(file.destination) for file in config.os.additional_files)
 
 
-def without_effect(config: HostConfig) -> tuple[str, ...]:
-    """What of a configuration cannot reach a system that starts by a unified kernel: that is as its image has it."""
-    found = ["os.kernelCommandLine"] if config.os.kernel_command_line.extra_command_line else []
-    if config.os.modules or any(_is_source(file.destination) for file in config.os.additional_files):
+def without_effect(config: HostConfig, *, sealed: bool = False) -> tuple[str, ...]:
+    """What of a configuration cannot reach a system that starts by a unified kernel: that is as its image has it.
+
+    `sealed`: nor can anything reach its root.
+    """
+    system = config.os
+    found = ["os.kernelCommandLine"] if system.kernel_command_line.extra_command_line else []
+    if any(device.corruption_option != "io-error" for device in config.storage.verity):
+        found.append("storage.verity[].corruptionOption")
+    if sealed:
+        settings = {
+            "os.hostname": system.hostname, "os.users": system.users, "os.modules": system.modules,
+            "os.services": system.services.enable or system.services.disable, "os.selinux.mode": system.selinux.mode,
+        }  # fmt: skip
+        return (*found, *(name for name, value in settings.items() if value))
+    if system.modules or any(_is_source(file.destination) for file in system.additional_files):
         found.append("os.modules and os.additionalFiles, as far as the initrd needs them,")
     return tuple(found)
 

@@ -17,6 +17,7 @@ from twinroot.agent.storage.devices import Devices, update_volume
 from twinroot.config.host.config import HostConfig
 from twinroot.config.host.filesystems import Filesystem
 from twinroot.config.host.internal_params import is_set
+from twinroot.config.host.storage_rules import root_verity
 from twinroot.events import Emit
 from twinroot.formats.cosi.model import Filesystem as ImageFilesystem
 from twinroot.formats.cosi.model import Metadata
@@ -56,6 +57,11 @@ class Job:
         """Whether the image starts by unified kernels."""
         loader = self.image.bootloader
         return is_set(self.config.internal_params, "uki") or (loader is not None and loader.type == "systemd-boot")
+
+    @property
+    def sealed(self) -> bool:
+        """Whether nothing of the root can be changed: it is protected, and no arguments reach the kernel."""
+        return self.uki and root_verity(self.config.storage) is not None
 
     @cached_property
     def esp(self) -> Filesystem:

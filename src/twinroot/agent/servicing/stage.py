@@ -19,7 +19,7 @@ from twinroot.agent.boot import slots
 from twinroot.agent.errors import ServicingError
 from twinroot.agent.osconfig import selinux
 from twinroot.agent.scripts import environment_of, failure, run_on_host
-from twinroot.agent.servicing import boot, machine
+from twinroot.agent.servicing import boot, machine, sealed
 from twinroot.agent.servicing.configure import configure
 from twinroot.agent.servicing.initrd_needs import without_effect
 from twinroot.agent.servicing.job import Job, Materials
@@ -51,8 +51,8 @@ def check_image(job: Job) -> None:
     _check_boot(job)
     if not job.installs:
         _check_distribution(job)
-    for setting in without_effect(job.config) if job.uki else ():
-        log.warning("The image starts by a unified kernel, which %s cannot change", setting)
+    for setting in without_effect(job.config, sealed=job.sealed) if job.uki else ():
+        log.warning("The image starts by a unified kernel: %s will have no effect", setting)
     relaxed = is_set(job.config.internal_params, "relaxedCosiValidation")
     for problem in image_problems(job.devices, job.image, job.kind, {} if job.installs else _active_uuids(job)):
         if not (relaxed or _is_allowed(problem, job.config.internal_params)):
@@ -100,8 +100,7 @@ def write_system(job: Job, materials: Materials, begin: Callable[[], None], *, e
     """
     deployment = plan_deployment(job.devices, job.image, job.kind)
     check_tools(job, deployment)
-    place = place_for_new_root()
-    _close_leftovers(place)
+    _close_leftovers(place_for_new_root())
     boot.RUN.mkdir(parents=True, exist_ok=True)
     with boot.esp_content(job.cosi, boot.RUN) as content:
         image = slots.ImageBoot(
@@ -109,16 +108,28 @@ def write_system(job: Job, materials: Materials, begin: Callable[[], None], *, e
         )
         if esp_size is not None:
             slots.check_new_esp(image, job.image.os_arch, esp_size, two=bool(job.config.storage.ab_update))
+        sealed.check_kernel(job, content)
         _begin(job, image, begin)
         _write_images(job, deployment)
-        mounts = plan_mounts(job.devices, job.image)
-        with (
-            verity.opened_verity(deployment.verity),
-            mounted_root(mounts, place) as root,
-            overlaid_etc(root) if root_verity(job.config.storage) else nullcontext(),
-        ):
-            slots.place(_side(job, esp_below(job, root)), image, job.target)
-            _run_post_provision(job, materials, root)
+        sealed.check_devices(job, content)
+        _prepare(job, deployment, image, materials)
+
+
+def _prepare(job: Job, deployment: Deployment, image: slots.ImageBoot, materials: Materials) -> None:
+    """Make what was written a system that can start."""
+    mounts = plan_mounts(job.devices, job.image)
+    overlaid = root_verity(job.config.storage) and not job.sealed
+    with (
+        verity.opened_verity(deployment.verity),
+        mounted_root(mounts, place_for_new_root()) as root,
+        overlaid_etc(root) if overlaid else nullcontext(),
+    ):
+        slots.place(_side(job, esp_below(job, root)), image, job.target)
+        _run_post_provision(job, materials, root)
+        if job.sealed:
+            sealed.check_root(job, root)
+            sealed.fill(job, root, materials)
+        else:
             configure(job, root, mounts, materials)
 
 
@@ -178,11 +189,9 @@ def _check_boot(job: Job) -> None:
 
 def _check_verity(job: Job) -> None:
     """ServicingError for what does not go together with verity."""
-    if root_verity(job.config.storage):
+    if root_verity(job.config.storage) and not job.sealed:
         selinux.check_overlaid(job.config.os.selinux.mode)
-    if job.uki and job.config.storage.verity:
-        message = "storage.verity is not built yet for images that start by unified kernels (systemd-boot)"
-        raise ServicingError("invalid-host-configuration-dynamic", message, hint="use an image with grub")
+    sealed.check_settings(job)
 
 
 def _check_distribution(job: Job) -> None:
