@@ -103,6 +103,7 @@ def _targets(cosi: Path, folder: Path) -> None:
 def _deploy_apart(cosi: Path, folder: Path) -> Deployed:
     """Deploy in a process of its own, to see its memory."""
     argv = [sys.executable, "-m", "bench.deploy", str(cosi), str(folder)]
+    os.sync()  # What others wrote before is not to be waited for by us.
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
         memory = PeakMemory(process.pid)
         assert process.stdout is not None
@@ -176,6 +177,7 @@ def _write(cosi: CosiFile, image: ImageFile, target: Path) -> tuple[float, float
     fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         os.truncate(fd, image.uncompressed_size)
+        os.sync()
         started, before = time.monotonic(), time.process_time()
         for offset, data in pieces:
             while data:
