@@ -72,6 +72,7 @@ def build(config: Path, output: Path, build_dir: Path, *, cache: Path | None = N
         "--disable-base-image-rpm-repos", "--output-image-format", "cosi", "--output-image-file", output,
         *(["--cache-dir", cache] if cache else []),
     ]  # fmt: skip
+    os.sync()  # What others wrote before is not to be waited for by this build.
     started = time.monotonic()
     with subprocess.Popen([*map(str, argv)], stderr=subprocess.PIPE, text=True) as process:
         memory = PeakMemory(process.pid)
@@ -100,6 +101,7 @@ def compress_with_zstd(cosi: Path, scratch: Path) -> float:
                     if piece.data is not None:
                         os.pwrite(out.fileno(), piece.data, piece.offset)
             images.append(target)
+    os.sync()
     started = time.monotonic()
     for path in images:
         compressed = path.with_suffix(".zst")
