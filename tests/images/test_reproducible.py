@@ -130,7 +130,7 @@ def test_first_difference_is_shown(place: Workplace, tmp_path: Path) -> None:
     ("output_format", "says"),
     [
         ("qcow2", "files of the format qcow2 are never the same twice"),
-        ("nonsense", "output format 'nonsense' is not known"),
+        ("nonsense", "'nonsense' is not known: use one of cosi"),
     ],
 )
 def test_formats_that_are_never_the_same(output_format: str, says: str, small: Path, place: Workplace) -> None:

@@ -42,6 +42,8 @@ _HELD = 48 * MIB
 _REUSED = 8 * MIB
 # More do not pay, the target of the data is slower; and each holds a whole frame.
 _MOST_THREADS = 4
+# What a block holds at most (Block_Maximum_Size, RFC 8878, section 3.1.1.2.3).
+_BLOCK = 128 * KIB
 # Frames that are decoded in steps: what of their output is handed on at once.
 _STEP = MIB
 # Zeros are looked for in steps of this many bytes; a multiple of every block size a target has.
@@ -254,15 +256,18 @@ class _Decoder:
     def _size(self, header: FrameHeader, content: int) -> int | None:
         """The bytes of a frame, of which nothing is taken; None for one that is too long to be kept in memory.
 
-        A frame may legally consist of any number of empty blocks.
+        A frame may legally consist of any number of empty blocks. FormatError for one whose blocks cannot hold what its
+        head promises, which would be allocated.
         """
         most = content + content // 64 + 64 * KIB
-        size, last = header.size, False
+        size, room, last = header.size, 0, False
         while not last:
             last, length = _block(self._input.peek(3, size))
-            size += length
+            size, room = size + length, room + _BLOCK
             if size > most:
                 return None
+        if content > room:
+            raise FormatError(_CUT_OFF)
         return size + (4 if header.checksum else 0)
 
     def _stream(self, header: FrameHeader) -> Iterator[bytes]:

@@ -7,7 +7,7 @@ from tests.memory import little_memory
 
 from twinroot.errors import FormatError
 from twinroot.formats.zstd_reader import LengthError, decompress
-from twinroot.units import KIB, MIB
+from twinroot.units import GIB, KIB, MIB
 
 MAGIC = b"\x28\xb5\x2f\xfd"
 
@@ -27,6 +27,12 @@ def test_a_promised_length_is_not_allocated() -> None:
     stream = frame(30 * MIB, (RAW, 3, b"abc"))
     with little_memory(MIB), pytest.raises(LengthError, match="more than the 10 bytes"):
         list(decompress([stream], length=10))
+
+
+def test_what_blocks_cannot_hold_is_not_allocated() -> None:
+    stream = frame(30 * MIB, (REPEATED, 256, b"x"), (REPEATED, 256, b"x"))
+    with little_memory(MIB), pytest.raises(FormatError, match="cut off"):
+        list(decompress([stream], length=GIB))
 
 
 def test_many_empty_blocks_take_no_more_than_their_bytes() -> None:
