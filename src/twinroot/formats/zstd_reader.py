@@ -38,8 +38,6 @@ SKIPPABLE_MAGIC = 0x184D2A50
 _WHOLE = 32 * MIB
 # What frames in work may take together, compressed and not: a machine that is serviced has other things to do.
 _HELD = 48 * MIB
-# Frames up to this long are decoded into memory that a thread keeps: fresh memory costs the kernel a page at a time.
-_REUSED = 8 * MIB
 # More do not pay, the target of the data is slower; and each holds a whole frame.
 _MOST_THREADS = 4
 # What a block holds at most (Block_Maximum_Size, RFC 8878, section 3.1.1.2.3).
@@ -86,7 +84,7 @@ class FrameHeader:
     checksum: bool
 
 
-_Part = bytes | memoryview | int  # decoded bytes, or that many zeros
+_Part = bytes | int  # decoded bytes, or that many zeros
 _Result = TypeVar("_Result")
 
 
@@ -111,8 +109,7 @@ def decompress(
     `length` is what the output must amount to. Raises FormatError for damage, a window beyond `max_window_log`, data
     that is no zstd frame, and too much or too little output.
     """
-    decoder = _Decoder(chunks, max_window_log, length, lasting=True)
-    for pieces in decoder.process(list, threads):
+    for pieces in process(chunks, list, length=length, max_window_log=max_window_log, threads=threads):
         yield from pieces
 
 
@@ -126,11 +123,18 @@ def process(
 ) -> Generator[_Result, None, None]:
     """Decompress a stream and do `work` on each part of its output; yields what `work` returns, in order.
 
-    A part is some pieces without gaps, whose data is there until `work` returns. `work` runs in several threads at
-    once, for parts in any order, and none of them runs any more when the iteration has ended or was closed. Raises what
-    `decompress` raises, and what `work` does.
+    A part is some pieces without gaps. `work` runs in several threads at once, for parts in any order, and none of them
+    runs any more when the iteration has ended or was closed. Raises what `decompress` raises, and what `work` does.
     """
-    yield from _Decoder(chunks, max_window_log, length, lasting=False).process(work, threads)
+    if max_window_log > _LARGEST_WINDOW_LOG:
+        raise WindowError(f"may need a window of 2^{max_window_log} bytes, more than zstd supports")
+    decoder = _Decoder(_Input(iter(chunks)), max_window_log, length)
+    # One more than there are cores: while one waits for a disk, or for memory, the others go on.
+    workers = threads or min(available_threads() + 1, _MOST_THREADS)
+    with ThreadPoolExecutor(workers, thread_name_prefix="unzstd") as pool:
+        yield from _parallel(decoder.jobs(), work, pool, workers)
+    if decoder.offset != length:
+        raise LengthError(f"decompresses to {decoder.offset} bytes instead of {length}")
 
 
 def parse_frame_header(head: bytes | memoryview, max_window_log: int) -> FrameHeader:
@@ -185,33 +189,21 @@ class _Input:
 
 
 class _Decoder:
-    """Cuts the input into frames and has them decoded, up to `length` bytes in all.
+    """Cuts the input into frames and says how to decode them, up to `length` bytes in all.
 
-    `lasting`: the output stays as it is; else the next frame of a thread may take its place.
+    `offset` is how much of the output the jobs so far amount to.
     """
 
-    def __init__(self, chunks: Iterable[bytes], max_window_log: int, length: int, *, lasting: bool) -> None:
-        if max_window_log > _LARGEST_WINDOW_LOG:
-            raise WindowError(f"may need a window of 2^{max_window_log} bytes, more than zstd supports")
-        self._offset = 0  # how much of the output the jobs so far amount to
-        self._input = _Input(iter(chunks))
-        self._lasting = lasting
+    def __init__(self, source: _Input, max_window_log: int, length: int) -> None:
+        self.offset = 0
+        self._input = source
         self._length = length
         self._max_window_log = max_window_log
         self._max_window = 1 << max(max_window_log, MIN_WINDOW_LOG)
         self._local = threading.local()
         self._known_zeros: dict[bytes, int] = {}
 
-    def process(self, work: Callable[[Iterator[Piece]], _Result], threads: int | None) -> Iterator[_Result]:
-        """What `work` makes of each part, in order."""
-        # One more than there are cores: while one waits for a disk, or for memory, the others go on.
-        workers = threads or min(available_threads() + 1, _MOST_THREADS)
-        with ThreadPoolExecutor(workers, thread_name_prefix="unzstd") as pool:
-            yield from _parallel(self._jobs(), work, pool, workers)
-        if self._offset != self._length:
-            raise LengthError(f"decompresses to {self._offset} bytes instead of {self._length}")
-
-    def _jobs(self) -> Iterator[_Job]:
+    def jobs(self) -> Iterator[_Job]:
         """What to decode, in order."""
         while head := self._input.peek(18):
             magic = int.from_bytes(head[:4], "little")
@@ -245,12 +237,12 @@ class _Decoder:
 
     def _job(self, decode: Callable[[], _Part], length: int, size: int) -> _Job:
         self._check_room(length)
-        job = _Job(self._offset, decode, size)
-        self._offset += length
+        job = _Job(self.offset, decode, size)
+        self.offset += length
         return job
 
     def _check_room(self, length: int) -> None:
-        if length > self._length - self._offset:
+        if length > self._length - self.offset:
             raise LengthError(f"decompresses to more than the {self._length} bytes it should have")
 
     def _size(self, header: FrameHeader, content: int) -> int | None:
@@ -301,8 +293,10 @@ class _Decoder:
 
     def _whole(self, frame: bytes, content: int) -> _Part:
         """Runs in a worker: decode one complete frame."""
+        if not hasattr(self._local, "decoder"):
+            self._local.decoder = zstandard.ZstdDecompressor(max_window_size=self._max_window)
         try:
-            output = self._output(frame, content)
+            output: bytes = self._local.decoder.decompress(frame)
         except zstandard.ZstdError as error:
             raise _damaged(error) from error
         if len(output) != content:
@@ -312,21 +306,6 @@ class _Decoder:
                 self._known_zeros[frame] = content
             return content
         return output
-
-    def _output(self, frame: bytes, content: int) -> bytes | memoryview:
-        if not hasattr(self._local, "decoder"):
-            self._local.decoder = zstandard.ZstdDecompressor(max_window_size=self._max_window)
-            self._local.memory = bytearray()
-        decoder: zstandard.ZstdDecompressor = self._local.decoder
-        if self._lasting or content > _REUSED:
-            return decoder.decompress(frame)
-        if len(self._local.memory) < content:
-            self._local.memory = bytearray(content)
-        output = memoryview(self._local.memory)[:content]
-        with decoder.stream_reader(frame) as reader:
-            length = reader.readinto(output)
-            # To its end: there the checksum is.
-            return output[:length] if not reader.read(1) else b""
 
 
 def _given(part: _Part) -> Callable[[], _Part]:
@@ -367,7 +346,7 @@ def _run(job: _Job, work: Callable[[Iterator[Piece]], _Result]) -> _Result:
     return work(iter([Piece(job.offset, part, None)]) if isinstance(part, int) else _pieces(part, job.offset))
 
 
-def _pieces(data: bytes | memoryview, offset: int) -> Iterator[Piece]:
+def _pieces(data: bytes, offset: int) -> Iterator[Piece]:
     """Split output into runs of zeros and runs of data, in steps of the grain."""
     view = memoryview(data)
     start, run_is_zero = 0, False
@@ -381,7 +360,7 @@ def _pieces(data: bytes | memoryview, offset: int) -> Iterator[Piece]:
         yield Piece(offset + start, len(view) - start, None if run_is_zero else view[start:])
 
 
-def _only_zeros(data: bytes | memoryview) -> bool:
+def _only_zeros(data: bytes) -> bool:
     view = memoryview(data)
     return all(is_zero(view[at : at + _GRAIN], _ZEROS) for at in range(0, len(view), _GRAIN))
 

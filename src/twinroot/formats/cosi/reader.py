@@ -20,7 +20,7 @@ from twinroot.formats.cosi import metadata as documents
 from twinroot.formats.cosi import tar
 from twinroot.formats.cosi.model import Finding, ImageFile, Metadata
 from twinroot.formats.cosi.writer import METADATA
-from twinroot.formats.zstd_reader import DEFAULT_WINDOW_LOG, Piece, decompress, process
+from twinroot.formats.zstd_reader import DEFAULT_WINDOW_LOG, Piece, process
 from twinroot.units import MIB
 
 # A document of ten thousand packages is about 1 MiB long.
@@ -78,33 +78,22 @@ class CosiFile:
         Raises FormatError if the contents are damaged or of the wrong length, at the latest at the end. The check of
         the hash comes last, so use what was read only after the iteration ended without an error.
         """
-        with self._naming(image):
-            length, window_log = image.uncompressed_size, self._max_window_log
-            yield from decompress(self.open_image(image), length=length, max_window_log=window_log, threads=threads)
+        for pieces in self.process(image, list, threads=threads):
+            yield from pieces
 
     def process(
         self, image: ImageFile, work: Callable[[Iterator[Piece]], _Result], *, threads: int | None = None
     ) -> Generator[_Result, None, None]:
         """What `work` makes of the contents of an image, part by part, in several threads; see `zstd_reader.process`.
 
-        The data of a part is there until `work` returns: what is to stay of it is copied.
-
         Raises what `decompress` raises, and what `work` does. The check of the hash comes last here, too.
         """
-        with self._naming(image):
-            length, window_log = image.uncompressed_size, self._max_window_log
-            yield from process(self.open_image(image), work, length=length, max_window_log=window_log, threads=threads)
-
-    @property
-    def _max_window_log(self) -> int:
         limit = self.metadata.max_window_log
-        return DEFAULT_WINDOW_LOG if limit is None else limit
-
-    @contextmanager
-    def _naming(self, image: ImageFile) -> Iterator[None]:
-        """What is wrong with the data is said of the image."""
+        window_log = DEFAULT_WINDOW_LOG if limit is None else limit
         try:
-            yield
+            yield from process(
+                self.open_image(image), work, length=image.uncompressed_size, max_window_log=window_log, threads=threads
+            )
         except FormatError as error:
             if error.where:
                 raise
