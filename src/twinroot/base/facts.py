@@ -16,7 +16,7 @@ from twinroot.errors import InputError
 from twinroot.plan.disk import EXT_TYPES
 from twinroot.plan.facts import BaseFilesystem
 from twinroot.sandbox.mounts import Mounts
-from twinroot.storage.fstab import FstabEntry
+from twinroot.storage.fstab import FstabEntry, identifies
 from twinroot.tools import blkid, e2fsprogs, fat
 from twinroot.tools.e2fsprogs import Location
 
@@ -177,19 +177,10 @@ def _subvolume(options: str, opened: OpenedFilesystem | None) -> str:
 
 def matches(source: str, filesystem: BaseFilesystem) -> bool:
     """Whether an fstab source (`UUID=`, `PARTUUID=`, `LABEL=`, `PARTLABEL=`) names this partition."""
-    kind, _, value = source.replace('"', "").partition("=")
-    value = value or source
-    match kind:
-        case "UUID":
-            return (filesystem.uuid or "").lower() == value.lower()
-        case "PARTUUID":
-            return str(filesystem.partition.uuid) == value.lower()
-        case "LABEL":
-            return filesystem.label == value
-        case "PARTLABEL":
-            return filesystem.partition.name == value
-        case _:
-            return False
+    partition = filesystem.partition
+    return identifies(
+        source, uuid=filesystem.uuid, label=filesystem.label, part_uuid=str(partition.uuid), part_label=partition.name
+    )
 
 
 def _check_entries(name: str, entries: Sequence[FstabEntry], filesystems: Sequence[BaseFilesystem]) -> None:

@@ -31,6 +31,26 @@ def fstab_entries(text: str) -> Iterator[FstabEntry]:
         yield FstabEntry(source, mount_point, fs_type, fields[3] if len(fields) > 3 else "defaults")
 
 
+def identifies(
+    source: str, *, uuid: str | None, label: str | None, part_uuid: str | None, part_label: str | None
+) -> bool:
+    """Whether a source (`UUID=`, `LABEL=`, `PARTUUID=`, `PARTLABEL=`) names what has these. UUIDs have no case."""
+    kind, _, value = source.replace('"', "").partition("=")
+    if not value:
+        return False
+    match kind:
+        case "UUID":
+            return (uuid or "").lower() == value.lower()
+        case "PARTUUID":
+            return (part_uuid or "").lower() == value.lower()
+        case "LABEL":
+            return label == value
+        case "PARTLABEL":
+            return part_label == value
+        case _:
+            return False
+
+
 def render(disk: PlannedDisk) -> str:
     """One line for each mounted filesystem or subvolume, sorted by mount point."""
     return "".join(_line(placed) for placed in disk.mounts)

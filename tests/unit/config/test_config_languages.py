@@ -75,7 +75,9 @@ def test_another_language(text: str, wanted: str, line: int, message: str) -> No
     ],
 )
 def test_the_language_that_is_wanted(text: str, wanted: str) -> None:
-    refuse_another_language(parse(text.encode(), "f"), wanted)
+    document = parse(text.encode(), "f")
+    refuse_another_language(document, wanted)
+    assert not document.mistakes
 
 
 def test_no_password_is_shown_with_the_language() -> None:
