@@ -21,4 +21,5 @@ def names_device(source: str, device: Path, found: Probe) -> bool:
     by_name = identifies(
         source, uuid=found.uuid, label=found.label, part_uuid=found.part_uuid, part_label=found.part_label
     )
-    return by_name or os.path.realpath(source) == os.path.realpath(device)
+    # What an image says may be no path at all.
+    return by_name or ("\0" not in source and os.path.realpath(source) == os.path.realpath(device))
