@@ -166,7 +166,7 @@ def test_a_kernel_that_names_what_was_written(written: Written) -> None:
         ("roothash=", "roothash=ab", "has roothash=ab"),
         (DATA["b"], DATA["a"], f"looks for UUID={DATA['a']}, which is not root on this machine"),
         (f"UUID={DATA['b']}", "PARTLABEL=root-b", "looks for PARTLABEL=root-b, which is not root"),
-        (f"UUID={DATA['b']}", "/dev/a\0b", "which is not root on this machine"),
+        (f"UUID={DATA['b']}", "/dev/a\0\x1bb", "looks for /dev/a\ufffd\ufffdb, which is not root on this machine"),
         (HASHES["b"], HASHES["a"], f"looks for UUID={HASHES['a']}, which is not hashes on this machine"),
         (f"systemd.verity_root_hash=UUID={HASHES['b']}", "", "looks for PARTUUID="),
     ],

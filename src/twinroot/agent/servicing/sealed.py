@@ -16,6 +16,7 @@ from twinroot.agent.boot import kernels
 from twinroot.agent.boot.verity_arguments import VerityArguments, verity_arguments
 from twinroot.agent.errors import ServicingError
 from twinroot.agent.osconfig.files import write_files
+from twinroot.agent.scripts import printable
 from twinroot.agent.servicing.configure import run_scripts
 from twinroot.agent.servicing.job import Job, Materials
 from twinroot.agent.servicing.kernel_target import verity_device
@@ -49,7 +50,7 @@ def check_kernel(job: Job, content: Path) -> None:
         return
     found = _arguments(content, device.name).root_hash
     if found != device.root_hash.lower():
-        has = f"{device.name}hash={found}" if found else f"no {device.name}hash="
+        has = f"{device.name}hash={printable(found)}" if found else f"no {device.name}hash="
         message = f"the unified kernel of the image has {has}, but the image is said to have {device.root_hash}"
         raise ServicingError("verity-mismatch", message, hint=_BUILD_ANEW)
 
@@ -62,13 +63,13 @@ def check_devices(job: Job, content: Path) -> None:
     found = _arguments(content, device.name)
     section = next(each for each in job.config.storage.verity if each.name == device.name)
     for device_id, source in ((section.data_device_id, found.data), (section.hash_device_id, found.hashes)):
-        path = job.devices.path(device_id)
+        path, shown = job.devices.path(device_id), printable(str(source))
         if source is None or not names_device(source, path, probe(path)):
-            message = f"the unified kernel of the image looks for {source}, which is not {device_id} on this machine"
+            message = f"the unified kernel of the image looks for {shown}, which is not {device_id} on this machine"
             raise ServicingError("verity-mismatch", message, hint="have it look for UUIDs, which the image brings")
         other = job.devices.path(device_id, other=True)
         if other != path and not job.installs and names_device(source, other, probe(other)):
-            message = f"the unified kernel of the image looks for {source}, which both halves of {device_id} are"
+            message = f"the unified kernel of the image looks for {shown}, which both halves of {device_id} are"
             raise ServicingError("duplicate-fs-uuid-ab-update", message, hint=_BUILD_ANEW)
 
 
@@ -101,7 +102,8 @@ def _check_fstab(job: Job, entries: Iterable[FstabEntry]) -> None:
             continue
         entry, path = mounted.get(point.target), job.devices.path(device_id)
         if entry is not None and not names_device(entry.source, path, probe(path)):
-            message = f"{FSTAB} of the image mounts {entry.source} at {point.target}, which is not {device_id} here"
+            message = f"{FSTAB} of the image mounts {printable(entry.source)} at {point.target}, "
+            message += f"which is not {device_id} here"
             hint = "name what both halves share by PARTLABEL= (idType: part-label), and the rest by UUID="
             raise ServicingError("generate-fstab", message, hint=hint)
         if entry is None and kept and kept[1] is filesystem and not job.config.trident.disable:
