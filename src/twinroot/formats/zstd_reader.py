@@ -259,7 +259,7 @@ class _Decoder:
             if size > most:
                 return None
         if content > room:
-            raise FormatError(_CUT_OFF)
+            raise FormatError("the compressed data is damaged (a frame promises more than its blocks can hold)")
         return size + (4 if header.checksum else 0)
 
     def _stream(self, header: FrameHeader) -> Iterator[bytes]:
