@@ -10,8 +10,8 @@ many as `_HELD` bytes allow; larger ones, or those that do not say, are decoded 
 frames are skipped.
 
 Output is a sequence of `Piece`s without gaps; stretches of zeros come without data, so that a consumer can leave
-holes. `process` lets a consumer work on the pieces where they were decoded, which keeps all cores busy and holds no
-frame longer than that; `decompress` hands them out. Damage of any kind is a FormatError.
+holes. `process` lets a consumer work on the pieces where they were decoded, which keeps all cores busy, and decodes the
+next frame into the same memory then; `decompress` hands out copies. Damage of any kind is a FormatError.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from typing import TypeVar
 import zstandard
 
 from twinroot.errors import FormatError
+from twinroot.formats.reused_memory import ReusedMemory
 from twinroot.formats.zstd_frames import MIN_WINDOW_LOG, available_threads, is_zero
 from twinroot.units import KIB, MIB
 
@@ -84,17 +85,21 @@ class FrameHeader:
     checksum: bool
 
 
-_Part = bytes | int  # decoded bytes, or that many zeros
+_Part = bytes | memoryview | int  # decoded bytes, or that many zeros
 _Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
 class _Job:
-    """A stretch of the output, which any thread may decode. It takes up to `size` bytes of memory until it is done."""
+    """A stretch of the output, which any thread may decode, into `room` bytes of memory that are lent to it.
+
+    It takes up to `size` bytes until it is done, with those.
+    """
 
     offset: int
-    decode: Callable[[], _Part]
+    decode: Callable[[memoryview], _Part]
     size: int
+    room: int = 0
 
 
 def decompress(
@@ -109,7 +114,7 @@ def decompress(
     `length` is what the output must amount to. Raises FormatError for damage, a window beyond `max_window_log`, data
     that is no zstd frame, and too much or too little output.
     """
-    for pieces in process(chunks, list, length=length, max_window_log=max_window_log, threads=threads):
+    for pieces in process(chunks, kept, length=length, max_window_log=max_window_log, threads=threads):
         yield from pieces
 
 
@@ -124,7 +129,8 @@ def process(
     """Decompress a stream and do `work` on each part of its output; yields what `work` returns, in order.
 
     A part is some pieces without gaps. `work` runs in several threads at once, for parts in any order, and none of them
-    runs any more when the iteration has ended or was closed. Raises what `decompress` raises, and what `work` does.
+    runs any more when the iteration has ended or was closed. When it returns, the memory of its pieces is used again.
+    Raises what `decompress` raises, and what `work` does.
     """
     if max_window_log > _LARGEST_WINDOW_LOG:
         raise WindowError(f"may need a window of 2^{max_window_log} bytes, more than zstd supports")
@@ -135,6 +141,14 @@ def process(
         yield from _parallel(decoder.jobs(), work, pool, workers)
     if decoder.offset != length:
         raise LengthError(f"decompresses to {decoder.offset} bytes instead of {length}")
+
+
+def kept(pieces: Iterable[Piece]) -> list[Piece]:
+    """The same pieces with data of their own, to be kept."""
+    return [
+        Piece(piece.offset, piece.length, None if piece.data is None else memoryview(bytes(piece.data)))
+        for piece in pieces
+    ]
 
 
 def parse_frame_header(head: bytes | memoryview, max_window_log: int) -> FrameHeader:
@@ -233,11 +247,11 @@ class _Decoder:
         if known:
             yield self._job(_given(known), known, 0)
         else:
-            yield self._job(lambda: self._whole(frame, content), content, content + size)
+            yield self._job(lambda room: self._whole(frame, room), content, content + size, room=content)
 
-    def _job(self, decode: Callable[[], _Part], length: int, size: int) -> _Job:
+    def _job(self, decode: Callable[[memoryview], _Part], length: int, size: int, room: int = 0) -> _Job:
         self._check_room(length)
-        job = _Job(self.offset, decode, size)
+        job = _Job(self.offset, decode, size, room)
         self.offset += length
         return job
 
@@ -291,25 +305,28 @@ class _Decoder:
         if header.checksum:
             yield self._input.take(4)
 
-    def _whole(self, frame: bytes, content: int) -> _Part:
-        """Runs in a worker: decode one complete frame."""
+    def _whole(self, frame: bytes, room: memoryview) -> _Part:
+        """Runs in a worker: decode one complete frame, which fills the room."""
         if not hasattr(self._local, "decoder"):
             self._local.decoder = zstandard.ZstdDecompressor(max_window_size=self._max_window)
         try:
-            output: bytes = self._local.decoder.decompress(frame)
+            # Told to read all of it at once, the library decodes right into the room. The second read checks the end.
+            with self._local.decoder.stream_reader(frame, read_size=len(frame)) as reader:
+                length = reader.readinto(room)
+                more = reader.read(1)
         except zstandard.ZstdError as error:
             raise _damaged(error) from error
-        if len(output) != content:
+        if length != len(room) or more:
             raise FormatError(_CUT_OFF)
-        if len(frame) <= _SHORT and _only_zeros(output):
+        if len(frame) <= _SHORT and _only_zeros(room):
             if len(self._known_zeros) < _MOST_REMEMBERED:
-                self._known_zeros[frame] = content
-            return content
-        return output
+                self._known_zeros[frame] = length
+            return len(room)
+        return room
 
 
-def _given(part: _Part) -> Callable[[], _Part]:
-    return lambda: part
+def _given(part: _Part) -> Callable[[memoryview], _Part]:
+    return lambda _room: part
 
 
 def _block(head: bytes) -> tuple[bool, int]:
@@ -325,6 +342,7 @@ def _parallel(
 ) -> Iterator[_Result]:
     """Do the jobs on the pool, a bounded number at a time, and yield the results in order."""
     waiting: deque[tuple[Future[_Result], int]] = deque()
+    memory = ReusedMemory()
     held = 0
     try:
         for job in jobs:
@@ -332,7 +350,7 @@ def _parallel(
                 future, taken = waiting.popleft()
                 yield future.result()
                 held -= taken
-            waiting.append((pool.submit(_run, job, work), job.size))
+            waiting.append((pool.submit(_run, job, work, memory), job.size))
             held += job.size
         while waiting:
             yield waiting.popleft()[0].result()
@@ -341,12 +359,13 @@ def _parallel(
             future.cancel()
 
 
-def _run(job: _Job, work: Callable[[Iterator[Piece]], _Result]) -> _Result:
-    part = job.decode()
-    return work(iter([Piece(job.offset, part, None)]) if isinstance(part, int) else _pieces(part, job.offset))
+def _run(job: _Job, work: Callable[[Iterator[Piece]], _Result], memory: ReusedMemory) -> _Result:
+    with memory.lent(job.room) as room:
+        part = job.decode(room)
+        return work(iter([Piece(job.offset, part, None)]) if isinstance(part, int) else _pieces(part, job.offset))
 
 
-def _pieces(data: bytes, offset: int) -> Iterator[Piece]:
+def _pieces(data: bytes | memoryview, offset: int) -> Iterator[Piece]:
     """Split output into runs of zeros and runs of data, in steps of the grain."""
     view = memoryview(data)
     start, run_is_zero = 0, False
@@ -360,7 +379,7 @@ def _pieces(data: bytes, offset: int) -> Iterator[Piece]:
         yield Piece(offset + start, len(view) - start, None if run_is_zero else view[start:])
 
 
-def _only_zeros(data: bytes) -> bool:
+def _only_zeros(data: bytes | memoryview) -> bool:
     view = memoryview(data)
     return all(is_zero(view[at : at + _GRAIN], _ZEROS) for at in range(0, len(view), _GRAIN))
 

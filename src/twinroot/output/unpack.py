@@ -9,7 +9,8 @@ their own before they come to the disk, as resize2fs cannot work inside a larger
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from twinroot.formats import gpt
 from twinroot.formats.cosi.model import ImageFile, Metadata
 from twinroot.formats.cosi.reader import CosiFile, open_cosi
 from twinroot.formats.source import FileRegion
+from twinroot.formats.zstd_reader import Piece
 from twinroot.output.disk import copy_data
 from twinroot.output.inspect_cosi import read_table
 from twinroot.output.space import naming_full_disk
@@ -122,11 +124,21 @@ def _write_image(
     cosi: CosiFile, image: ImageFile, fd: int, offset: int, done: int, advance: Callable[[int], None]
 ) -> int:
     """Write the data of an image to `offset` of a file; returns `done` plus the image's length."""
-    for piece in cosi.decompress(image):
-        if piece.data is not None:
-            _pwrite(fd, piece.data, offset + piece.offset)
-        advance(done + piece.offset + piece.length)
-    return done + image.uncompressed_size
+
+    def write(pieces: Iterator[Piece]) -> int:
+        length = 0
+        for piece in pieces:
+            length += piece.length
+            if piece.data is not None:
+                _pwrite(fd, piece.data, offset + piece.offset)
+        return length
+
+    # Closed before the file is, so that no thread writes to another one of that number.
+    with closing(cosi.process(image, write)) as parts:
+        for length in parts:
+            done += length
+            advance(done)
+    return done
 
 
 def _pwrite(fd: int, data: memoryview, offset: int) -> None:

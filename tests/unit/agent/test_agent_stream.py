@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import resource
+import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -98,6 +99,29 @@ def test_contents_in_a_file_with_small_holes_are_found(tmp_path: Path) -> None:
         for start, end in ((0, 100 * KIB), (108 * KIB, MIB), (MIB + 4 * KIB, len(data))):
             os.pwrite(file.fileno(), data[start:end], start)
     assert deploy(cosi, target) == Written(0, len(data))
+
+
+def test_what_is_written_does_not_fill_the_cache(tmp_path: Path) -> None:
+    data = NOISE * 4 + b"end"
+    cosi = write_cosi(tmp_path / "a.cosi", data)
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as place:  # on a disk
+        target = Path(place) / "target"
+        target.touch()
+        os.truncate(target, len(data) + 5 * KIB)
+        assert deploy(cosi, target) == Written(len(data), 0)
+        with target.open("rb") as file, pytest.raises(BlockingIOError):
+            os.preadv(file.fileno(), [bytearray(4096)], MIB, os.RWF_NOWAIT)
+        assert target.read_bytes() == data + bytes(5 * KIB)
+
+
+def test_a_target_without_a_disk(tmp_path: Path) -> None:
+    """A filesystem in memory, which older kernels cannot write to past their cache."""
+    cosi = write_cosi(tmp_path / "a.cosi", NOISE)
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as place:
+        target = Path(place) / "target"
+        target.write_bytes(b"\xff" * len(NOISE))
+        assert deploy(cosi, target) == Written(len(NOISE), 0)
+        assert target.read_bytes() == NOISE
 
 
 def test_whoever_listens_may_end_it(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from twinroot.formats.cosi import model, tar
 from twinroot.formats.cosi.model import Finding, ImageFile, Metadata
 from twinroot.formats.cosi.reader import metadata_text, pread
 from twinroot.formats.cosi.writer import MARKER, METADATA
-from twinroot.formats.zstd_reader import DEFAULT_WINDOW_LOG, LengthError, WindowError, decompress
+from twinroot.formats.zstd_reader import DEFAULT_WINDOW_LOG, LengthError, Piece, WindowError, process
 from twinroot.units import MIB
 
 _STEP = MIB
@@ -221,6 +221,14 @@ def _images(check: _Check, members: dict[str, tar.Member], metadata: Metadata) -
     return table
 
 
+def _joined(pieces: Iterator[Piece]) -> bytes:
+    return b"".join(bytes(piece.length) if piece.data is None else piece.data for piece in pieces)
+
+
+def _nothing(_pieces: Iterator[Piece]) -> bytes:
+    return b""
+
+
 def _contents(check: _Check, member: tar.Member, image: ImageFile, window_log: int | None, keep: bool) -> bytes | None:
     """Hash and decompress an image. Returns its contents if they are good and to be kept."""
     digest = hashlib.sha384()
@@ -230,9 +238,9 @@ def _contents(check: _Check, member: tar.Member, image: ImageFile, window_log: i
     problem: tuple[str, str] | None = None
     try:
         limit = DEFAULT_WINDOW_LOG if window_log is None else window_log
-        for piece in decompress(stream, length=image.uncompressed_size, max_window_log=limit, threads=check.threads):
-            if keep:
-                kept += bytes(piece.length) if piece.data is None else piece.data
+        work = _joined if keep else _nothing
+        for part in process(stream, work, length=image.uncompressed_size, max_window_log=limit, threads=check.threads):
+            kept += part
     except WindowError as error:
         problem = "C3", error.message
     except LengthError as error:

@@ -20,7 +20,7 @@ from twinroot.formats.cosi import metadata as documents
 from twinroot.formats.cosi import tar
 from twinroot.formats.cosi.model import Finding, ImageFile, Metadata
 from twinroot.formats.cosi.writer import METADATA
-from twinroot.formats.zstd_reader import DEFAULT_WINDOW_LOG, Piece, process
+from twinroot.formats.zstd_reader import DEFAULT_WINDOW_LOG, Piece, kept, process
 from twinroot.units import MIB
 
 # A document of ten thousand packages is about 1 MiB long.
@@ -78,7 +78,7 @@ class CosiFile:
         Raises FormatError if the contents are damaged or of the wrong length, at the latest at the end. The check of
         the hash comes last, so use what was read only after the iteration ended without an error.
         """
-        for pieces in self.process(image, list, threads=threads):
+        for pieces in self.process(image, kept, threads=threads):
             yield from pieces
 
     def process(
