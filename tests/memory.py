@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from twinroot.units import GIB
+from twinroot.units import GIB, KIB
 
 
 @contextmanager
@@ -21,6 +21,21 @@ def little_memory(most: int) -> Iterator[None]:
     finally:
         tracemalloc.stop()
     assert peak < most, f"{peak} bytes were allocated, {most} are allowed"
+
+
+@contextmanager
+def little_resident_memory(most: int) -> Iterator[None]:
+    """What the process has in memory, whoever allocated it, stays below what it had and `most` bytes."""
+    Path("/proc/self/clear_refs").write_text("5")  # begins a new peak (proc(5))
+    before = _status("VmRSS")
+    yield
+    peak = _status("VmHWM") - before
+    assert peak < most, f"{peak} bytes more were in memory, {most} are allowed"
+
+
+def _status(name: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return KIB * next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
 
 
 @contextmanager

@@ -3,35 +3,57 @@
 from __future__ import annotations
 
 import mmap
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from twinroot.units import MIB
+from twinroot.units import KIB, MIB
+
+PAGE = 4 * KIB
+# What may lie unused: enough for frames of 4 MiB in four threads. Of longer ones fewer are decoded at once.
+_KEPT = 16 * MIB
 
 
 class ReusedMemory:
-    """Stretches of memory that begin on a page, as writing past the kernel's cache demands (open(2), O_DIRECT)."""
+    """Memory for bytes that go to some place of a file: as far behind the beginning of a page as they are there.
+
+    So they can be written past the kernel's cache (open(2), O_DIRECT).
+    """
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._free: list[mmap.mmap] = []
 
     @contextmanager
-    def lent(self, size: int) -> Iterator[memoryview]:
-        """`size` bytes for as long as the block lasts; what they hold is not said. Any thread may ask."""
-        memory = self._take(size)
+    def lent(self, size: int, place: int) -> Iterator[memoryview]:
+        """`size` bytes for as long as the block lasts, with anything in them. Any thread may ask."""
+        if not size:
+            yield memoryview(b"")
+            return
+        skew = place % PAGE
+        memory = self._take(skew + size)
         try:
-            yield memoryview(memory)[:size]
+            yield memoryview(memory)[skew : skew + size]
         finally:
-            self._free.append(memory)
+            self._give(memory)
 
     def _take(self, size: int) -> mmap.mmap:
-        try:
-            memory = self._free.pop()
-        except IndexError:
-            return _fresh(size)
-        return memory if len(memory) >= size else _fresh(size)
+        with self._lock:
+            fitting = min((memory for memory in self._free if len(memory) >= size), key=len, default=None)
+            if fitting is not None:
+                self._free.remove(fitting)
+                return fitting
+        return page_memory(size)
+
+    def _give(self, memory: mmap.mmap) -> None:
+        """Keep it; what then is too much goes, the shortest first."""
+        with self._lock:
+            self._free.append(memory)
+            self._free.sort(key=len, reverse=True)
+            while sum(map(len, self._free)) > _KEPT:
+                self._free.pop(0 if len(self._free[0]) > _KEPT else -1)
 
 
-def _fresh(size: int) -> mmap.mmap:
-    length = max(-(-size // MIB), 1) * MIB
-    return mmap.mmap(-1, length, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+def page_memory(size: int) -> mmap.mmap:
+    """Memory of at least `size` bytes that begins on a page; all zero."""
+    return mmap.mmap(-1, -(-size // PAGE) * PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)

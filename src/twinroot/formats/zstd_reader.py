@@ -85,7 +85,7 @@ class FrameHeader:
     checksum: bool
 
 
-_Part = bytes | memoryview | int  # decoded bytes, or that many zeros
+_Part = memoryview | int  # decoded bytes, or that many zeros
 _Result = TypeVar("_Result")
 
 
@@ -240,7 +240,7 @@ class _Decoder:
         size = self._size(header, content) if 0 < content <= _WHOLE else None
         if size is None:
             for output in self._stream(header):
-                yield self._job(_given(output), len(output), len(output))
+                yield self._job(_copied(output), len(output), 2 * len(output), room=len(output))
             return
         frame = self._input.take(size)
         known = self._known_zeros.get(frame) if size <= _SHORT else None
@@ -329,6 +329,16 @@ def _given(part: _Part) -> Callable[[memoryview], _Part]:
     return lambda _room: part
 
 
+def _copied(output: bytes) -> Callable[[memoryview], _Part]:
+    """Decoded already, and to be where it can be worked on like anything else."""
+
+    def copy(room: memoryview) -> _Part:
+        room[:] = output
+        return room
+
+    return copy
+
+
 def _block(head: bytes) -> tuple[bool, int]:
     """Whether a block is the last one, and its bytes with its head of three (RFC 8878, section 3.1.1.2)."""
     if len(head) < 3:
@@ -360,14 +370,13 @@ def _parallel(
 
 
 def _run(job: _Job, work: Callable[[Iterator[Piece]], _Result], memory: ReusedMemory) -> _Result:
-    with memory.lent(job.room) as room:
+    with memory.lent(job.room, job.offset) as room:
         part = job.decode(room)
         return work(iter([Piece(job.offset, part, None)]) if isinstance(part, int) else _pieces(part, job.offset))
 
 
-def _pieces(data: bytes | memoryview, offset: int) -> Iterator[Piece]:
+def _pieces(view: memoryview, offset: int) -> Iterator[Piece]:
     """Split output into runs of zeros and runs of data, in steps of the grain."""
-    view = memoryview(data)
     start, run_is_zero = 0, False
     for at in range(0, len(view), _GRAIN):
         zero = is_zero(view[at : at + _GRAIN], _ZEROS)
@@ -379,8 +388,7 @@ def _pieces(data: bytes | memoryview, offset: int) -> Iterator[Piece]:
         yield Piece(offset + start, len(view) - start, None if run_is_zero else view[start:])
 
 
-def _only_zeros(data: bytes | memoryview) -> bool:
-    view = memoryview(data)
+def _only_zeros(view: memoryview) -> bool:
     return all(is_zero(view[at : at + _GRAIN], _ZEROS) for at in range(0, len(view), _GRAIN))
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+
 import pytest
-from tests.memory import little_memory
+from tests.memory import little_memory, little_resident_memory
 
 from twinroot.errors import FormatError
-from twinroot.formats.zstd_reader import LengthError, decompress
+from twinroot.formats.zstd_reader import LengthError, Piece, decompress, process
 from twinroot.units import GIB, KIB, MIB
 
 MAGIC = b"\x28\xb5\x2f\xfd"
@@ -60,5 +63,18 @@ def test_frames_of_zeros_are_not_all_remembered() -> None:
 def test_large_frames_wait_for_each_other() -> None:
     """Frames of 32 MiB, as other writers and our higher levels make them, are not all decoded ahead."""
     one = frame(32 * MIB, *[(REPEATED, 128 * KIB, b"x")] * 256)
-    with little_memory(100 * MIB):
-        assert sum(piece.length for piece in decompress([one] * 6, length=192 * MIB, threads=4)) == 192 * MIB
+    with little_resident_memory(100 * MIB):
+        assert sum(process([one] * 6, lengths, length=192 * MIB, threads=4)) == 192 * MIB
+
+
+def test_frames_of_many_sizes_keep_little_memory() -> None:
+    sizes = [32, 1, 1, 1, 1, 8, 16, 1] * 3
+    frames = [frame(size * MIB, *[(REPEATED, 128 * KIB, b"x")] * (8 * size)) for size in sizes]
+    with little_resident_memory(100 * MIB):
+        assert sum(process(frames, lengths, length=sum(sizes) * MIB, threads=4)) == sum(sizes) * MIB
+
+
+def lengths(pieces: Iterator[Piece]) -> int:
+    """Work that keeps nothing, and takes a while."""
+    time.sleep(0.004)
+    return sum(piece.length for piece in pieces)
