@@ -1,26 +1,29 @@
 """Updates during which the power fails, and what the machine is afterwards.
 
 The moments are spread evenly over what an update writes to the disk, from its first byte to the commit after the
-restart; a run without a cut says how much that is. The half that is written is emptied before, lest most of it is right
-already and nothing is left to be written by halves. What starts after one cut is what the next one interrupts.
+restart. The half that is written is emptied before, lest most of it is right already and nothing is left to be written
+by halves. What starts after one cut is what the next one interrupts.
 """
 
 from __future__ import annotations
 
 import random
 import re
+import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from tests.vm.mounted import mounted_root
 from tests.vm.servicing import (
     HOST_CONFIGURATION,
     Image,
     Images,
     Serviced,
-    await_start,
+    begin_and_await,
     host_configuration,
     serving,
     status,
@@ -29,11 +32,18 @@ from tests.vm.servicing import (
     write_file,
 )
 
+from twinroot.events import silent
+from twinroot.formats.cosi.reader import open_cosi
+from twinroot.output.bootable import bootable_disk
+from twinroot.units import MIB
 from twinroot.vm.console import Console
 from twinroot.vm.machine import Machine
 
+_UPDATE_COMMAND = "trident update"
 _UPDATE = 900.0  # seconds
-_FILES = "cd / && find usr boot -xdev -type f ! -name 'grub*' -print0 | sort -z | xargs -0 md5sum | md5sum"
+_FILES = "find usr boot -xdev -type f ! -name 'grub*' -print0 | LC_ALL=C sort -z | xargs -0 md5sum | md5sum"
+# What an update and the start after it write besides the images: boot files, logs, the state. Seen: TAIL.
+_BESIDES = 32 * MIB
 _STARTED = "BdsDxe: starting Boot"
 _COMMITTED = re.compile(r"(Finished|Failed)[^\n]*(trident\.service|Commit the OS)")
 _HALVES = {"root-a": 2, "root-b": 3}  # their numbers in the example's partition table
@@ -63,31 +73,18 @@ class Cut:
 HEAD = "   cut  started  state                 whole  verdict"
 
 
-@dataclass
+@dataclass(frozen=True)
 class CutUpdates:
-    """A machine that is updated from one image to the other, again and again, and loses its power."""
+    """A machine that is updated from one image to the other, again and again, and loses its power.
+
+    `written` is how many bytes an update and its commit write, `digests` are those of the files of whole systems.
+    """
 
     machine: Serviced
     images: Images
+    written: int
+    digests: frozenset[str]
     seed: int = 1
-    written: int = 0
-    """Bytes that an update and its commit write."""
-    digests: frozenset[str] = frozenset()
-    """Of the files of whole systems."""
-
-    def measure(self) -> None:
-        """An update without a cut, to see what it writes; the machine is in the other half then."""
-        with self.machine.switched_on() as running:
-            here = _digest(running.console)
-            start = self._log().stat().st_size
-            with self._serving(running) as other:
-                self._begin(running)
-                await_start(running)
-                running.console.run("systemctl is-system-running --wait", timeout=300)
-                assert version(running.console) == other.version
-            self.written = self._log().stat().st_size - start
-            self.digests = self.digests | {here, _digest(running.console)}
-            switch_off(running)
 
     def cuts(self, parts: Sequence[float]) -> Iterator[Cut]:
         """Cut the power behind these parts of updates, one after the other, and look at what starts each time.
@@ -103,7 +100,7 @@ class CutUpdates:
                     switch_off(running)
                 else:
                     self._interrupt(running, part)
-        self.measure()
+        self._succeed()
 
     def _interrupt(self, running: Machine, part: float) -> None:
         """Begin an update, and pull the plug when a part of it is written."""
@@ -113,18 +110,24 @@ class CutUpdates:
             running.console.check(f"blkdiscard --force --zeroout /dev/vda{number} && sync", timeout=_UPDATE)
         with self._serving(running):
             start = self._log().stat().st_size
-            self._begin(running)
+            running.console.send(f"{_UPDATE_COMMAND} -v info\n")
             self._wait_until(running, start + int(part * self.written))
             running.power_cut()
+
+    def _succeed(self) -> None:
+        """An update without a cut."""
+        with self.machine.switched_on() as running:
+            with self._serving(running) as other:
+                begin_and_await(running, _UPDATE_COMMAND)
+            found = self._look(running.console, 1.0)
+            assert found.well and found.version == other.version, found.row()
+            switch_off(running)
 
     def _look(self, console: Console, part: float) -> Cut:
         """What started after a cut."""
         console.run("systemctl is-system-running --wait", timeout=300)
         state = str(status(console)["servicingState"])
         return Cut(part, version(console), state, _digest(console) in self.digests)
-
-    def _begin(self, running: Machine) -> None:
-        running.console.send("trident update -v info\n")
 
     def _serving(self, running: Machine) -> _Serving:
         here = version(running.console)
@@ -159,8 +162,30 @@ class _Serving:
         self._context.__exit__(None, None, None)
 
 
+def cut_updates(machine: Serviced, images: Images) -> CutUpdates:
+    """What is to be known of two images before a machine is updated from one to the other, found out here."""
+    both = (images.first, images.second)
+    return CutUpdates(machine, images, max(map(_written, both)), frozenset(map(_digest_of, both)))
+
+
+def _written(image: Image) -> int:
+    """About the bytes that an update to an image and the commit write."""
+    with open_cosi(image.path) as cosi:
+        used = [each.image for each in cosi.metadata.images if each.mount_point in ("/", "/boot/efi")]
+        pieces = (piece for each in used for piece in cosi.decompress(each))
+        return _BESIDES + sum(piece.length for piece in pieces if piece.data is not None)
+
+
+def _digest_of(image: Image) -> str:
+    with tempfile.TemporaryDirectory(dir=image.path.parent) as place:
+        disk = bootable_disk(image.path, Path(place), silent).path
+        with mounted_root(disk, Path(place)) as root:
+            done = subprocess.run(["sh", "-c", _FILES], cwd=root, check=True, capture_output=True, text=True)
+    return done.stdout.split()[0]
+
+
 def _digest(console: Console) -> str:
-    return console.check(_FILES, timeout=_UPDATE).split()[0]
+    return console.check(f"cd / && {_FILES}", timeout=_UPDATE).split()[0]
 
 
 def parts(count: int) -> Sequence[float]:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import yaml
 from tests.images import BASE_RPM, agent_rpms, built, customize
+from tests.vm.mounted import mounted_root
 
-from twinroot.formats import gpt
 from twinroot.vm.machine import Options
 
 _CONFIG = """
@@ -61,19 +61,10 @@ def build_installer(place: Path, host_configuration: dict[str, object]) -> Insta
     config.write_text(_CONFIG.format())
     done = customize(config, built(BASE_RPM), image, place / "build", "--rpm-source", agent_rpms())
     assert done.code == 0, done.stderr
-    with image.open("rb") as stream:
-        table = gpt.read_table(stream, image.stat().st_size)
-    root = max(table.partitions, key=lambda each: each.last_lba - each.first_lba)
-    tree = place / "tree"
-    tree.mkdir()
-    offset = root.first_lba * table.sector_size
-    subprocess.run(["mount", "-o", f"loop,ro,offset={offset}", image, tree], check=True)
-    try:
+    with mounted_root(image, place) as tree:
         kernel, initrd = place / "vmlinuz", place / "initrd"
         found = next((tree / "boot").glob("vmlinuz-*"))
         kernel.write_bytes(found.read_bytes())
         subprocess.run(["sh", "-c", _PACK, "pack", tree, initrd], check=True)
-    finally:
-        subprocess.run(["umount", tree], check=True)
     image.unlink()
     return Installer(kernel, initrd)

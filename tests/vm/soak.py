@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.vm.cuts import HEAD, CutUpdates, parts
+from tests.vm.cuts import HEAD, cut_updates, parts
 from tests.vm.damage import flips, others, refused
 from tests.vm.servicing import (
     HOST_CONFIGURATION,
@@ -63,10 +63,8 @@ def _cut_all(machines: Sequence[Serviced], images: Images, moments: Sequence[flo
 
 
 def _cut(machine: Serviced, images: Images, moments: Sequence[float]) -> int:
-    updates = CutUpdates(machine, images)
-    updates.measure()
     bad = 0
-    for cut in updates.cuts(moments):
+    for cut in cut_updates(machine, images).cuts(moments):
         print(cut.row(), flush=True)
         bad += not cut.well
     return bad

@@ -6,14 +6,12 @@
 from __future__ import annotations
 
 import pytest
-from tests.vm.cuts import CutUpdates, parts
+from tests.vm.cuts import cut_updates, parts
 from tests.vm.servicing import Images, Serviced
 
 pytestmark = [pytest.mark.vm, pytest.mark.images, pytest.mark.packages, pytest.mark.timeout(2400)]
 
 
 def test_power_fails_during_updates(images: Images, machine: Serviced) -> None:
-    updates = CutUpdates(machine, images)
-    updates.measure()
-    found = list(updates.cuts(parts(4)))
+    found = list(cut_updates(machine, images).cuts(parts(4)))
     assert all(cut.well for cut in found), "\n".join(cut.row() for cut in found)

@@ -69,6 +69,7 @@ OVERLAY
         die "the overlay at $lower cannot be mounted"
 fi
 """
+_SALT = "5a" * 32
 _MOUNT_POINTS = {"root": "/", "usr": "/usr"}
 _PARTITIONS = {
     "root": [("boot", "256M", "/boot"), ("root", "2G", "/"), ("var", "512M", "/var")],
@@ -170,7 +171,10 @@ def protect(source: Path, target: Path, mount_point: str, scratch: Path, *, root
 
 
 def hash_tree(data: Source, tree: Path, copy: Path) -> str:
-    """Write the hash tree of data to a file; its root hash in hex. `copy` is a file for the data."""
+    """Write the hash tree of data to a file; its root hash in hex. `copy` is a file for the data.
+
+    Of the same data it is always the same, so that an image with another root hash opens with the right one.
+    """
     with copy.open("wb") as file, data.opened() as reader:
         file.truncate(data.length)
         for start, end in reader.extents():
@@ -180,7 +184,7 @@ def hash_tree(data: Source, tree: Path, copy: Path) -> str:
                 file.seek(offset)
                 file.write(piece)
     done = subprocess.run(
-        ["veritysetup", "format", "--data-block-size=4096", "--hash-block-size=4096", copy, tree],
+        ["veritysetup", "format", "--data-block-size=4096", "--hash-block-size=4096", f"--salt={_SALT}", copy, tree],
         check=True, capture_output=True, text=True,
     )  # fmt: skip
     copy.unlink()
