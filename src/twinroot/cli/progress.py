@@ -20,14 +20,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("twinroot.progress")
 
-_PLAIN_INTERVAL = 10.0  # seconds between plain lines of one phase
+# Seconds between lines of one phase.
+_PLAIN_INTERVAL = 10.0
+_JSON_INTERVAL = 0.1
 
 
 @contextmanager
 def watching(log_format: str) -> Iterator[Emit]:
     """An `Emit` for the run of a command, shown as fits where standard error goes."""
     if log_format == "json":
-        yield _json
+        yield _Json().see
     elif sys.stderr.isatty():
         display = _Display()
         try:
@@ -38,17 +40,27 @@ def watching(log_format: str) -> Iterator[Emit]:
         yield _Plain().see
 
 
-def _json(event: Event) -> None:
-    match event:
-        case PhaseStarted(name, title, total, unit):
-            fields: dict[str, object] = {"event": "phase-started", "phase": name, "total": total, "unit": unit}
-            log.info("%s", title, extra={"fields": fields})
-        case PhaseAdvanced(name, done, total):
-            fields = {"event": "phase-advanced", "phase": name, "done": done, "total": total}
-            log.info("%s", name, extra={"fields": fields})
-        case PhaseFinished(name, seconds):
-            fields = {"event": "phase-finished", "phase": name, "seconds": round(seconds, 3)}
-            log.info("%s", name, extra={"fields": fields})
+class _Json:
+    """An object for each event, but of a phase that advances quickly only some, and its end."""
+
+    def __init__(self) -> None:
+        self._shown: dict[str, float] = {}
+
+    def see(self, event: Event) -> None:
+        match event:
+            case PhaseStarted(name, title, total, unit):
+                self._shown.pop(name, None)
+                self._say(title, {"event": "phase-started", "phase": name, "total": total, "unit": unit})
+            case PhaseAdvanced(name, done, total):
+                now = time.monotonic()
+                if done == total or now - self._shown.get(name, -_JSON_INTERVAL) >= _JSON_INTERVAL:
+                    self._shown[name] = now
+                    self._say(name, {"event": "phase-advanced", "phase": name, "done": done, "total": total})
+            case PhaseFinished(name, seconds):
+                self._say(name, {"event": "phase-finished", "phase": name, "seconds": round(seconds, 3)})
+
+    def _say(self, message: str, fields: dict[str, object]) -> None:
+        log.info("%s", message, extra={"fields": fields})
 
 
 class _Plain:

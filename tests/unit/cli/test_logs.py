@@ -167,6 +167,15 @@ def test_json_progress() -> None:
     assert records[0]["total"] == 2 and records[1]["done"] == 1 and records[2]["phase"] == "p"
 
 
+def test_json_progress_that_is_quick_is_told_in_part() -> None:
+    stream = logged("json")
+    with watching("json") as emit, phase(emit, "p", "Doing it", total=10000) as advance:
+        for done in range(1, 10001):
+            advance(done)
+    told = [json.loads(line)["done"] for line in stream.getvalue().splitlines() if "phase-advanced" in line]
+    assert (told[0], told[-1]) == (1, 10000) and len(told) < 1000
+
+
 @pytest.mark.parametrize(
     ("started", "done", "elapsed", "expected"),
     [
