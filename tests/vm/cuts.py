@@ -44,6 +44,8 @@ _UPDATE = 900.0  # seconds
 _FILES = "find usr boot -xdev -type f ! -name 'grub*' -print0 | LC_ALL=C sort -z | xargs -0 md5sum | md5sum"
 # What an update and the start after it write besides the images. Seen: 73 MiB, 8 of them once the image is staged.
 _BESIDES = 72 * MIB
+# What part of all is written once the image is staged.
+_LATE = 0.025
 _STARTED = "BdsDxe: starting Boot"
 _COMMITTED = re.compile(r"(Finished|Failed)[^\n]*(trident\.service|Commit the OS)")
 _HALVES = {"root-a": 2, "root-b": 3}  # their numbers in the example's partition table
@@ -191,3 +193,8 @@ def _digest(console: Console) -> str:
 def parts(count: int) -> Sequence[float]:
     """Evenly spread moments of an update."""
     return [(number + 1) / (count + 1) for number in range(count)]
+
+
+def late_parts(count: int) -> Sequence[float]:
+    """Evenly spread moments of its end, when little is written: boot files and entries, the next start, the commit."""
+    return [1 - _LATE * (count - number) / (count + 1) for number in range(count)]

@@ -1,6 +1,6 @@
 """The long tests of servicing (`make soak`): forty power cuts in updates, thirty damaged images. Prints tables.
 
-python -m tests.vm.soak [--cuts 40] [--flips 30] [--machines 2]
+python -m tests.vm.soak [--cuts 40] [--late 8] [--flips 30] [--machines 2]
 
 The cuts are dealt out to several machines that run at the same time; a row is printed as soon as it is known.
 """
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.vm.cuts import HEAD, cut_updates, parts
+from tests.vm.cuts import HEAD, cut_updates, late_parts, parts
 from tests.vm.damage import flips, others, refused
 from tests.vm.servicing import (
     HOST_CONFIGURATION,
@@ -33,6 +33,7 @@ def main() -> int:
     """Run everything; 0 when every machine was well each time."""
     parser = argparse.ArgumentParser(description="Power cuts and damaged images, many of them.")
     parser.add_argument("--cuts", type=int, default=40, help="power cuts, spread evenly over an update (default: 40)")
+    parser.add_argument("--late", type=int, default=8, help="power cuts once all images are written (default: 8)")
     parser.add_argument("--flips", type=int, default=30, help="images with one byte changed (default: 30)")
     parser.add_argument("--machines", type=int, default=2, help="machines whose power is cut at once (default: 2)")
     arguments = parser.parse_args()
@@ -43,8 +44,9 @@ def main() -> int:
         images = Images(builder.image("1"), builder.image("2"))
         (place / "first").mkdir()
         first = first_start(images.first, place / "first")
-        machines = [first.copy(place / f"cuts-{number}") for number in range(min(arguments.machines, arguments.cuts))]
-        bad = _cut_all(machines, images, parts(arguments.cuts)) if machines else 0
+        moments = [*parts(arguments.cuts), *late_parts(arguments.late)]
+        machines = [first.copy(place / f"cuts-{number}") for number in range(min(arguments.machines, len(moments)))]
+        bad = _cut_all(machines, images, moments) if machines else 0
         bad += _damage(first.copy(place / "damage"), images, arguments.flips) if arguments.flips else 0
     return 1 if bad else 0
 
