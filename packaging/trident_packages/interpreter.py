@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 
 from standin.debian import host_sources
@@ -43,11 +44,8 @@ _NOT_RUN = (
 def make(target: Path, licences: Path, work: Path) -> int:
     """Make the interpreter in `target`; the time of the newest of Debian's files, seconds, which dates the packages."""
     root = _extract(work)
-    shutil.copytree(root / _STDLIB, target / f"lib/python{VERSION}", symlinks=False)
     stdlib = target / f"lib/python{VERSION}"
-    for pattern in _NOT_RUN:
-        for path in list(stdlib.glob(pattern)):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    copy_stdlib(root / _STDLIB, stdlib)
     program = target / PROGRAM
     program.parent.mkdir(parents=True)
     shutil.copyfile(root / f"usr/{PROGRAM}", program)
@@ -73,6 +71,20 @@ def _extract(work: Path) -> Path:
     archive.unlink()
     shutil.copytree(root / "lib/x86_64-linux-gnu", root / _LIBRARIES, symlinks=True, dirs_exist_ok=True)
     return root
+
+
+def copy_stdlib(source: Path, target: Path) -> None:
+    """What runs of the standard library.
+
+    The rest is left out before it is copied: a link of it leads to the configuration of Debian's Python below /etc, and
+    what the build host has there, if anything, must not come along.
+    """
+
+    def left_out(folder: str, names: list[str]) -> list[str]:
+        inside = Path(folder).relative_to(source)
+        return [name for name in names if any(fnmatch(str(inside / name), pattern) for pattern in _NOT_RUN)]
+
+    shutil.copytree(source, target, symlinks=False, ignore=left_out)
 
 
 def _copy_libraries(programs: Sequence[Path], source: Path, target: Path) -> None:

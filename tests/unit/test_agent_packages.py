@@ -11,7 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2] / "distro-rpm"))
 sys.path.insert(0, str(Path(__file__).parents[2] / "packaging"))
 
-from trident_packages import agent, deb, pcrlock, rpm
+from trident_packages import agent, deb, interpreter, pcrlock, rpm
 from trident_packages.contents import PACKAGES, UNITS
 from trident_packages.libraries import LIBRARIES, pinned
 from trident_packages.modules import Closure, closure
@@ -19,6 +19,18 @@ from twinroot.errors import InputError, InternalError
 
 ROOT = Path(__file__).parents[2]
 BY_NAME = {package.name: package for package in PACKAGES}
+
+
+def test_what_does_not_run_is_not_even_read(tmp_path: Path) -> None:
+    """Debian's sitecustomize.py is a link to what the build host may have below /etc, or may not (Ubuntu)."""
+    source, target = tmp_path / "source", tmp_path / "target"
+    (source / "email/test").mkdir(parents=True)
+    (source / "test").mkdir()
+    for name in ("os.py", "email/test/kept.py", "test/left_out.py"):
+        (source / name).write_text("")
+    (source / "sitecustomize.py").symlink_to(tmp_path / "of the host")
+    interpreter.copy_stdlib(source, target)
+    assert {str(path.relative_to(target)) for path in target.rglob("*.py")} == {"os.py", "email/test/kept.py"}
 
 
 def test_closure(tmp_path: Path) -> None:
