@@ -17,12 +17,13 @@ _TARGETS: dict[str, Callable[[Path], Path]] = {
     "minimal-os": minimal_os.build,
     "debian": debian_image.build,
 }
+_ON_REQUEST: dict[str, Callable[[Path], Path]] = {"ubuntu": debian_image.build_ubuntu}
 
 
 def main() -> int:
     """Build the named targets, all by default; prints each result with the seconds it took."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("target", nargs="?", default="all", choices=[*_TARGETS, "all"])
+    parser.add_argument("target", nargs="?", default="all", choices=[*_TARGETS, *_ON_REQUEST, "all"])
     parser.add_argument("--output", type=Path, default=Path("build"), help="directory for the results")
     parser.add_argument("--verbose", action="store_true", help="show every program that is run")
     options = parser.parse_args()
@@ -32,7 +33,7 @@ def main() -> int:
     for name in _TARGETS if options.target == "all" else [options.target]:
         start = time.monotonic()
         try:
-            result = _TARGETS[name](output)
+            result = (_TARGETS | _ON_REQUEST)[name](output)
         except TwinrootError as error:
             print(f"{name}: {error}", file=sys.stderr)
             return 1

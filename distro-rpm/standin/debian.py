@@ -39,13 +39,13 @@ def _line_fits(line: str, suite: str) -> bool:
     return (words[2] == suite or words[2].startswith(f"{suite}-")) and "main" in words[3:]
 
 
-def bootstrap(root: Path, packages: Sequence[str], *, initramfs: bool) -> None:
-    """Make a Debian root with the packages, without documentation except the copyright files.
+def bootstrap(root: Path, packages: Sequence[str], *, initramfs: bool, suite: str = SUITE) -> None:
+    """Make a root of Debian's or Ubuntu's suite with the packages, without documentation except the copyright files.
 
     With `initramfs` false the kernel's initramfs is left out, which saves a minute where it is not wanted.
     """
     excludes = [f"--dpkgopt=path-exclude={glob}" for glob in _LEFT_OUT]
-    sources = host_sources()
+    sources = host_sources(suite=suite)
     run(
         [
             "mmdebstrap",
@@ -56,7 +56,7 @@ def bootstrap(root: Path, packages: Sequence[str], *, initramfs: bool) -> None:
             "--dpkgopt=force-unsafe-io",
             *excludes,
             f"--dpkgopt=path-include={_KEPT}",
-            SUITE,
+            suite,
             root,
             *(["-"] if sources else []),
         ],

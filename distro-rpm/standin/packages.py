@@ -251,3 +251,7 @@ DEBIAN = _words(
     "shim-signed systemd systemd-sysv systemd-resolved dbus udev libpam-systemd util-linux login passwd",
     "kmod procps hostname e2fsprogs dosfstools less ca-certificates",
 )
+
+# The same of Ubuntu, which is made on request only.
+UBUNTU_SUITE = "noble"
+UBUNTU = ("linux-image-virtual", *(name for name in DEBIAN if name != "linux-image-cloud-amd64"))

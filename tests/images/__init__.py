@@ -15,6 +15,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("TWINROOT_BUILD", REPOSITORY / "build"))
 BASE_RPM = BUILD / "base/minimal-os.vhdx"
 BASE_DEB = BUILD / "base/debian.qcow2"
+BASE_UBUNTU = BUILD / "base/ubuntu.qcow2"
+_UBUNTU_KEYRING = Path("/usr/share/keyrings/ubuntu-archive-keyring.gpg")
 RPMS = BUILD / "repo/RPMS"
 AB_CONFIG = REPOSITORY / "examples/ab-image.yaml"
 
@@ -77,7 +79,20 @@ def agent_debs() -> Path:
 
 
 def built(base: Path) -> Path:
-    """A base image that must have been built; skips the test with advice otherwise."""
+    """A base image that must have been built; fails with advice otherwise. That of Ubuntu is built here."""
+    if base == BASE_UBUNTU:
+        _build_ubuntu()
     if not base.exists():
         pytest.fail(f"{base} is missing: run `make images` first")
     return base
+
+
+def _build_ubuntu() -> None:
+    """Skips the test where Ubuntu's packages cannot be verified."""
+    if not _UBUNTU_KEYRING.exists():
+        pytest.skip(f"{_UBUNTU_KEYRING} is missing: it is in Ubuntu's package ubuntu-keyring")
+    base = BASE_UBUNTU.parent
+    with (base / ".ubuntu.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        script = REPOSITORY / "distro-rpm/build.py"
+        subprocess.run([sys.executable, script, "ubuntu", "--output", base.parent], check=True)

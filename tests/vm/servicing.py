@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import yaml
-from tests.images import AB_CONFIG, BASE_DEB, BASE_RPM, agent_debs, agent_rpms, built, customize
+from tests.images import AB_CONFIG, BASE_DEB, BASE_RPM, BASE_UBUNTU, agent_debs, agent_rpms, built, customize
 from tests.unit.agent.storage.range_server import RangeServer, Request
 from tests.vm.watchdog import restarting
 from tests.vm.write_log import replay
@@ -155,6 +155,12 @@ class DebianBuilder(Builder):
 
     def _sources(self) -> tuple[object, ...]:
         return ()
+
+
+class UbuntuBuilder(DebianBuilder):
+    """The same of Ubuntu."""
+
+    base = BASE_UBUNTU
 
 
 def image_in(place: Path, version: str) -> Image:

@@ -1,11 +1,11 @@
-"""A Debian base image, repartitioned with a /boot of its own, customised with apt, and booted."""
+"""A base image of Debian or Ubuntu, repartitioned with a /boot of its own, customised with apt, and booted."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from tests.images import BASE_DEB, built, customize
+from tests.images import BASE_DEB, BASE_UBUNTU, built, customize
 
 from twinroot.vm.machine import Machine
 
@@ -39,12 +39,12 @@ os:
 """
 
 
-def test_customised_debian_boots(tmp_path: Path) -> None:
+@pytest.mark.parametrize("base", [BASE_DEB, pytest.param(BASE_UBUNTU, marks=pytest.mark.soak)], ids=lambda x: x.stem)
+def test_customised_image_boots(base: Path, tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
-    base = built(BASE_DEB)
     config.write_text(_CONFIG)
     image = tmp_path / "debian.raw"
-    done = customize(config, base, image, tmp_path / "build")
+    done = customize(config, built(base), image, tmp_path / "build")
     assert done.code == 0, done.stderr
     with Machine(image, "raw", log_file=tmp_path / "console.log") as machine:
         console = machine.console

@@ -1,4 +1,4 @@
-"""A Debian machine with the agent's Debian packages is updated into its other half, and goes back by hand."""
+"""A Debian or Ubuntu machine with the agent's Debian packages is updated into its other half, and goes back by hand."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 from tests.vm.servicing import (
     HOST_CONFIGURATION,
     DebianBuilder,
+    UbuntuBuilder,
     about,
     begin_and_await,
     first_start,
@@ -23,8 +24,9 @@ from tests.vm.servicing import (
 pytestmark = [pytest.mark.vm, pytest.mark.soak, pytest.mark.images, pytest.mark.packages, pytest.mark.timeout(3600)]
 
 
-def test_there_and_back(tmp_path: Path) -> None:
-    builder = DebianBuilder(tmp_path)
+@pytest.mark.parametrize("kind", [DebianBuilder, UbuntuBuilder])
+def test_there_and_back(kind: type[DebianBuilder], tmp_path: Path) -> None:
+    builder = kind(tmp_path)
     first, second = builder.image("1"), builder.image("2")
     machine = first_start(first, tmp_path)
     with machine.switched_on() as running, serving(second) as server:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from twinroot.errors import CommandError, FormatError, InputError
-from twinroot.formats import gpt, vhd, vhdx
+from twinroot.formats import gpt, qcow2, vhd, vhdx
 from twinroot.tools import qemu_img
 
 # qemu's names of the formats we take, with the names people use.
@@ -114,13 +114,22 @@ def _check_length(image: DiskImage) -> None:
             with image.path.open("rb") as file:
                 end = vhdx.data_end(file)
         else:
-            end = qemu_img.data_end(image.path, image.qemu_format)
+            end = _tables_end(image)
+            if end <= image.path.stat().st_size:
+                end = qemu_img.data_end(image.path, image.qemu_format)
     except FormatError as error:
         raise FormatError(error.message, where=str(image.path)) from error
     except CommandError as error:
         raise damaged(image.path, error) from error
     if end > image.path.stat().st_size:
         raise _cut_off(image.path, end)
+
+
+def _tables_end(image: DiskImage) -> int:
+    if image.format != "qcow2":
+        return 0
+    with image.path.open("rb") as file:
+        return qcow2.tables_end(file)
 
 
 def _cut_off(path: Path, end: int) -> FormatError:
