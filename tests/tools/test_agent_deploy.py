@@ -109,13 +109,22 @@ def devices_in(place: Path, volume: str = "volume-a") -> Devices:
     return Devices(storage(), paths, "volume-b" if volume == "volume-b" else "volume-a")
 
 
+def raid_superblock(sector: int) -> bytes:
+    """One that says where it lies, with its checksum: the sum of its words (Linux, drivers/md/md.c)."""
+    block = bytearray(struct.pack("<II136xQ", 0xA92B4EFC, 1, sector).ljust(512, b"\0"))
+    struct.pack_into("<I", block, 0xDC, 128)  # how many roles follow, of two bytes each
+    total = sum(struct.unpack("<128I", block))
+    struct.pack_into("<I", block, 0xD8, (total & 0xFFFFFFFF) + (total >> 32))
+    return bytes(block)
+
+
 def test_an_installation_and_an_update(cosi: Path, tmp_path: Path) -> None:
     devices = devices_in(tmp_path)
     # The superblock of a RAID member lies at the end, behind what any image writes (md(4), format 1.0).
     sector = 24 * MIB // 512 - 16
     with (tmp_path / "root-a").open("r+b") as file:
         file.seek(sector * 512)
-        file.write(struct.pack("<II136xQ", 0xA92B4EFC, 1, sector).ljust(512, b"\0"))
+        file.write(raid_superblock(sector))
     assert probe(tmp_path / "root-a").type == "linux_raid_member"
     with open_image(str(cosi), "ignored") as image:
         plan = plan_deployment(devices, image.metadata, ServicingType.CLEAN_INSTALL)

@@ -189,6 +189,7 @@ def test_in_a_user_namespace_it_is_the_same(tmp_path: Path) -> None:
         assert process.stdin is not None
         ours, theirs = Path("/proc/self/ns/user"), Path(f"/proc/{process.pid}/ns/user")
         while theirs.readlink() == ours.readlink():
+            assert process.poll() is None
             time.sleep(0.01)
         for kind in ("uid", "gid"):
             Path(f"/proc/{process.pid}/{kind}_map").write_text("0 0 65536\n")
