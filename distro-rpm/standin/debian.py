@@ -50,6 +50,7 @@ def bootstrap(root: Path, packages: Sequence[str], *, initramfs: bool, suite: st
         [
             "mmdebstrap",
             "--variant=apt",
+            "--components=main" if suite == SUITE else "--components=main,universe",
             "--quiet",
             f"--include={','.join(packages)}",
             '--aptopt=APT::Install-Recommends "false"',
