@@ -28,16 +28,16 @@ _GLIBC = frozenset(
 _BESIDES = ("libgcc_s.so.1",)  # for wheels that are written in Rust
 # Programs for development, tests, user interfaces, old codings of characters, and what would bring large libraries.
 _NOT_RUN = (
-    "EXTERNALLY-MANAGED", "LICENSE.txt", "__phello__*", "_pyrepl", "antigravity.py", "config-*",
-    "cgi.py", "cgitb.py", "ctypes/test", "curses", "dbm", "distutils", "doctest.py", "ensurepip", "idlelib",
+    "EXTERNALLY-MANAGED", "LICENSE.txt", "__phello__*", "_pydecimal.py", "_pyio.py", "_pyrepl", "antigravity.py",
+    "config-*", "cgi.py", "cgitb.py", "ctypes/test", "curses", "dbm", "distutils", "doctest.py", "ensurepip", "idlelib",
     "imaplib.py", "lib2to3", "lib-dynload/_bz2*", "lib-dynload/_codecs_*", "lib-dynload/_crypt*",
     "lib-dynload/_ctypes_test*",
     "lib-dynload/_curses*", "lib-dynload/_dbm*", "lib-dynload/_lsprof*", "lib-dynload/_lzma*",
     "lib-dynload/_multibytecodec*", "lib-dynload/_test*", "lib-dynload/_uuid*", "lib-dynload/_xx*",
     "lib-dynload/audioop*", "lib-dynload/nis*", "lib-dynload/ossaudiodev*", "lib-dynload/readline*",
-    "lib-dynload/xx*", "mailbox.py", "msilib", "nntplib.py", "pdb.py", "pydoc.py", "pydoc_data", "sitecustomize.py",
-    "smtpd.py", "sqlite3/test", "tabnanny.py", "telnetlib.py", "test", "tkinter", "this.py", "turtle*", "unittest",
-    "venv", "wsgiref", "xmlrpc", "sre_*.py",
+    "lib-dynload/xx*", "mailbox.py", "msilib", "multiprocessing", "nntplib.py", "pdb.py", "plistlib.py", "pydoc.py",
+    "pydoc_data", "sitecustomize.py", "smtpd.py", "sqlite3/test", "sre_*.py", "tabnanny.py", "telnetlib.py", "test",
+    "tkinter", "this.py", "turtle*", "unittest", "venv", "wsgiref", "xml", "xmlrpc",
 )  # fmt: skip
 
 

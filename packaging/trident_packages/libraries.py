@@ -33,8 +33,19 @@ loads: pygments and markdown-it-py of rich, jsonschema of oras. `cryptography` (
 images."""
 
 _PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")  # glibc 2.28 and older
-# Not for running: the same in another language (pure C is loaded first), sources, annotations, a program.
-_NOT_RUN = ("zstandard/_cffi*", "**/*.pyi", "**/*.pxd", "**/*.pyx", "**/*.h", "**/py.typed", "bin", "_yaml")
+# Not for running: the same in another language (pure C is loaded first) or of an old version, sources, annotations, a
+# program.
+_NOT_RUN = (
+    "zstandard/_cffi*",
+    "pydantic/v1",
+    "**/*.pyi",
+    "**/*.pxd",
+    "**/*.pyx",
+    "**/*.h",
+    "**/py.typed",
+    "bin",
+    "_yaml",
+)
 
 
 def pinned(requirements: str, names: Iterable[str]) -> str:
