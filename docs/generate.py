@@ -56,10 +56,13 @@ def command_line() -> str:
 
 
 def _last_commands(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
-    """The commands below a parser that have none below themselves: `config` is told by `config check` and the like."""
+    """The commands below a parser that have none below themselves: `config` is told by `config check` and the like.
+
+    One without a description is only there to be refused.
+    """
     for command in _commands(parser):
         below = list(_last_commands(command))
-        yield from below or (command,)
+        yield from below or ([command] if command.description else [])
 
 
 def _commands(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
@@ -69,13 +72,14 @@ def _commands(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentPars
 
 
 def _own(parser: argparse.ArgumentParser, left_out: Iterable[str]) -> list[argparse.Action]:
-    """The actions to show: no sub-commands, no help, none of the flags to be left out."""
+    """The actions to show: no sub-commands, no help, nothing hidden, none of the flags to be left out."""
     hidden = set(left_out)
     return [
         action
         for action in parser._actions
         if not isinstance(action, (argparse._SubParsersAction, argparse._HelpAction))
         and not hidden.intersection(action.option_strings)
+        and action.help != argparse.SUPPRESS
     ]
 
 

@@ -16,8 +16,14 @@ LIBRARIES = {
     "annotated-types": "annotated_types",
     "certifi": "certifi",
     "charset-normalizer": "charset_normalizer",
+    "grpclib": "grpclib",
+    "h2": "h2",
+    "hpack": "hpack",
+    "hyperframe": "hyperframe",
     "idna": "idna",
+    "multidict": "multidict",
     "oras": "oras",
+    "protobuf": "google",
     "pydantic": "pydantic",
     "pydantic-core": "pydantic_core",
     "pyyaml": "yaml",
@@ -33,11 +39,26 @@ loads: pygments and markdown-it-py of rich, jsonschema of oras. `cryptography` (
 images."""
 
 _PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")  # glibc 2.28 and older
-# Not for running: the same in another language (pure C is loaded first) or of an old version, sources, annotations, a
-# program.
+# Not for running: the same in another language (pure C is loaded first) or of an old version, sources, annotations,
+# generators of code, services that we do not offer, tests, a program.
 _NOT_RUN = (
     "zstandard/_cffi*",
     "pydantic/v1",
+    "multidict/_multidict_py.py",
+    "multidict/_testcapi*",
+    "google/protobuf/descriptor_pb2.py",
+    "google/protobuf/json*.py",
+    "google/protobuf/proto*.py",
+    "google/protobuf/compiler",
+    "google/protobuf/testdata",
+    "google/protobuf/util",
+    "google/protobuf/internal/*_benchmark.py",
+    "google/protobuf/internal/testing_refleaks.py",
+    "grpclib/channelz",
+    "grpclib/health",
+    "grpclib/plugin",
+    "grpclib/reflection",
+    "grpclib/testing.py",
     "**/*.pyi",
     "**/*.pxd",
     "**/*.pyx",

@@ -114,6 +114,8 @@ def set_up(
 
 
 def _formatter(log_format: str, started: float, *, color: bool = False) -> logging.Formatter:
+    if log_format == "agent":
+        return FullLogFormatter()
     return JsonFormatter() if log_format == "json" else TextFormatter(started, color=color)
 
 

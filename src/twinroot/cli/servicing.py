@@ -18,6 +18,7 @@ from twinroot.events import Emit
 if TYPE_CHECKING:
     from twinroot.agent.decide import Allowed
     from twinroot.agent.errors import ServicingError
+    from twinroot.agent.remote.report import Report
     from twinroot.agent.servicing.agent import Agent, Result
     from twinroot.agent.servicing.ledger import Ledger
     from twinroot.config.host.config import HostConfig
@@ -34,7 +35,7 @@ Work = Callable[["Agent", "Ledger"], "Result"]
 
 def add_install(command: argparse.ArgumentParser) -> None:
     """The flags of `install`, without the configuration."""
-    _add_operations(command)
+    add_operations(command)
     command.add_argument(
         "--multiboot", action="store_true", help="install beside the system that runs, onto partitions that are adopted"
     )
@@ -44,7 +45,7 @@ def add_install(command: argparse.ArgumentParser) -> None:
 
 def add_update(command: argparse.ArgumentParser) -> None:
     """The flags of `update`, without the configuration."""
-    _add_operations(command)
+    add_operations(command)
     _add_files(command)
     command.set_defaults(run=_update)
 
@@ -63,7 +64,7 @@ def add_rollback(command: argparse.ArgumentParser) -> None:
         "--runtime", dest="kind", action="store_const", const="runtime", help="undo an update of the running system"
     )
     kind.add_argument("--ab", dest="kind", action="store_const", const="ab", help="go back to the other system")
-    _add_operations(command)
+    add_operations(command)
     _add_files(command)
     command.set_defaults(run=_rollback)
 
@@ -77,7 +78,8 @@ def operations(text: str) -> tuple[str, ...]:
     return found
 
 
-def _add_operations(command: argparse.ArgumentParser) -> None:
+def add_operations(command: argparse.ArgumentParser) -> None:
+    """The flag that says what of an operation may be done."""
     command.add_argument(
         "--allowed-operations", type=operations, nargs="?", const=(), default=_OPERATIONS, metavar="LIST",
         help="what may be done: stage, finalize, or both with a comma between (default: both)",
@@ -87,6 +89,9 @@ def _add_operations(command: argparse.ArgumentParser) -> None:
 def _add_files(command: argparse.ArgumentParser) -> None:
     command.add_argument("-s", "--status", type=Path, metavar="FILE", help="write the status to a file afterwards")
     command.add_argument("-e", "--error", type=Path, metavar="FILE", help="write the error to a file if there is one")
+    # For the daemon: a restart is left to the caller, who hears of it and of all else from this file
+    # (agent/remote/report.py), and standard error has the lines of the log file.
+    command.add_argument("--on-behalf", type=Path, metavar="FILE", help=argparse.SUPPRESS)
 
 
 def _install(arguments: argparse.Namespace) -> int:
@@ -169,28 +174,66 @@ def _run(
 
     `absent`: it has nothing to do on a machine without a datastore, such as one that was started from an image.
     """
-    restart = False
+    from twinroot.agent.remote.report import Report
+
+    report = Report()
 
     def guarded(emit: Emit) -> None:
-        nonlocal restart
-        from twinroot.agent.servicing.agent import Agent, Outcome, service
+        nonlocal report
+        from twinroot.agent.servicing.agent import Agent, as_servicing_error
+        from twinroot.errors import TwinrootError
 
-        agent = Agent(emit=emit, log_file=arguments.log_file)
-        agent = agent if datastore is None else replace(agent, datastore=datastore)
-        with _files(arguments, agent):
-            if absent and not agent.datastore.exists():
-                log.info("Nothing to do: there is no datastore at %s", agent.datastore)
-                log.info("To update this machine, tell it what it is with: trident offline-initialize")
-                return
-            result = service(agent, lambda ledger: work(agent, ledger), installing=installing)
-            restart = result.outcome is Outcome.REBOOT
-            if result.error:
-                raise result.error
+        try:
+            agent = Agent(emit=emit, log_file=arguments.log_file)
+            agent = agent if datastore is None else replace(agent, datastore=datastore)
+            with _files(arguments, agent):
+                if absent and not agent.datastore.exists():
+                    log.info("Nothing to do: there is no datastore at %s", agent.datastore)
+                    log.info("To update this machine, tell it what it is with: trident offline-initialize")
+                    return
+                error, report = _serviced(agent, work, installing=installing)
+                if error:
+                    raise error
+        except TwinrootError as failed:
+            report = replace(report, error=as_servicing_error(failed).record(), hint=failed.hint)
+            raise
 
     if os.geteuid() == 0:
         arguments.log_file, arguments.full_log = LOG_FILE, True
+    if arguments.on_behalf:
+        arguments.log_format = "agent"
     code = run_command(arguments, failure, guarded, failed=FAILED)
-    return _restart() if restart else code
+    if arguments.on_behalf:
+        arguments.on_behalf.write_text(report.text())
+        return code
+    return restart() if report.restart else code
+
+
+def _serviced(agent: Agent, work: Work, *, installing: bool) -> tuple[ServicingError | None, Report]:
+    """Do the work; its error, which a machine that has to start anew may have as well, and what it did."""
+    from twinroot.agent.servicing.agent import service
+
+    reports: list[Report] = []
+
+    def observed(ledger: Ledger) -> Result:
+        result = work(agent, ledger)
+        reports.append(_report(ledger, result))
+        return result
+
+    return service(agent, observed, installing=installing).error, reports[0]
+
+
+def _report(ledger: Ledger, result: Result) -> Report:
+    """What a command did; its error comes later, as that of a command that did nothing does."""
+    from twinroot.agent.remote.report import Report, known_hash, servicing_kind
+    from twinroot.agent.servicing.agent import Outcome
+
+    image = ledger.status.spec.image
+    return Report(
+        restart=result.outcome is Outcome.REBOOT,
+        kind=servicing_kind(ledger.began, ledger.moves),
+        image_sha384=known_hash(image.sha384) if image else None,
+    )
 
 
 @contextmanager
@@ -240,15 +283,16 @@ def _write_status(path: Path | None, agent: Agent) -> None:
         partial.write_text(to_yaml(plain_status(status)))
 
 
-def _restart() -> int:
-    """Restart the machine; the exit code when it does not come."""
+def restart(*, asked: bool = False) -> int:
+    """Restart the machine; the exit code when it does not come. `asked`: somebody else has it restarted already."""
     from twinroot.errors import TwinrootError
     from twinroot.tools.systemctl import reboot
 
-    log.info("Restarting the machine")
+    log.info("Waiting for the restart of the machine" if asked else "Restarting the machine")
     try:
-        os.sync()
-        reboot()
+        if not asked:
+            os.sync()
+            reboot()
         time.sleep(_PATIENCE)
         log.critical("The restart did not come within %d s", _PATIENCE)
     except TwinrootError as error:

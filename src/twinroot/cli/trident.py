@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from twinroot import __version__
-from twinroot.cli import offline_initialize, servicing
+from twinroot.cli import daemon, grpc_client, offline_initialize, servicing
 from twinroot.cli.arguments import Parser
 from twinroot.cli.frame import Show, report_problems, run_command
 from twinroot.events import Emit
@@ -78,6 +78,8 @@ def build_parser() -> argparse.ArgumentParser:
     offline_initialize.add(commands, lambda parser: _add_global_flags(parser, top=False))
     _add_diagnose(commands)
     _add_start_network(commands)
+    daemon.add(commands, lambda parser: _add_global_flags(parser, top=False))
+    grpc_client.add(commands, lambda parser: _add_global_flags(parser, top=False))
     return parser
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -72,6 +74,13 @@ def test_diagnose(place: Path) -> None:
 def test_without_a_name_the_configuration_of_the_machine_is_meant(place: Path) -> None:
     result = run("trident", "validate", "--help", directory=place)
     assert (result.returncode, "default: /etc/trident/config.yaml" in " ".join(result.stdout.split())) == (0, True)
+
+
+def test_what_the_daemon_needs_is_loaded_by_nobody_else() -> None:
+    text = "import sys, twinroot.cli.trident as t; t.build_parser(); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert not loaded & {"grpclib", "google", "h2", "multidict", "asyncio", "pydantic"}
 
 
 @pytest.mark.parametrize("flag", ["-V", "--version"])

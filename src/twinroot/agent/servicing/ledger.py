@@ -23,6 +23,9 @@ class Ledger:
         self._datastore = datastore
         self._reached = reached
         self.status = datastore.status() or HostStatus()
+        self.began = self.status.servicing_state
+        self.moves: list[tuple[Trigger, State]] = []
+        """What happened to the machine since."""
 
     def move(
         self, trigger: Trigger, *, new_spec: HostConfig | None = None, error: Any = None, **changes: Any
@@ -34,6 +37,7 @@ class Ledger:
             raise ServicingError("unexpected-servicing-state", message, hint="see: trident get status")
         found = after(self.status, transition, new_spec=new_spec, error=error)
         self.write(found.model_copy(update=changes))
+        self.moves.append((trigger, transition.to))
         log.info("The machine is %s now", transition.to)
         self._reached(transition.to)
         return transition
