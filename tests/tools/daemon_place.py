@@ -97,9 +97,13 @@ class Place:
         """What the daemons printed."""
         return (self.folder / "daemon.log").read_text()
 
+    def client_command(self, *words: str) -> list[str]:
+        """The command line of `trident grpc-client`."""
+        return [*_TRIDENT, "grpc-client", "--server", f"unix://{self.socket}", *words]
+
     def client(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run `trident grpc-client`."""
-        argv = [*_TRIDENT, "grpc-client", "--server", f"unix://{self.socket}", *words]
+        argv = self.client_command(*words)
         return subprocess.run(argv, env=self.environment(), capture_output=True, text=True, check=False)
 
     def end(self) -> None:
@@ -136,11 +140,17 @@ def talk(path: Path, work: Callable[[Channel], Coroutine[Any, Any, T]]) -> T:
     """Do something with a connection."""
 
     async def run() -> T:
-        channel = Channel(path=str(path))
+        channel: Any = Channel(path=str(path))
         try:
             return await asyncio.wait_for(work(channel), PATIENCE)
         finally:
+            # What was not sent to a daemon that refused it would keep the connection open longer than the loop.
+            connection = channel._protocol.connection if channel._protocol else None
+            transport = getattr(connection, "_transport", None)
             channel.close()
+            if transport:
+                transport.abort()
+                await asyncio.sleep(0)
 
     return asyncio.run(run())
 

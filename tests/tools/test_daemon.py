@@ -8,7 +8,6 @@ import shutil
 import signal
 import socket
 import struct
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -113,6 +112,7 @@ def test_without_a_datastore(place: Place) -> None:
     assert (done.error.kind, done.error.subkind) == (v1.INVALID_INPUT_ERROR, "host-not-provisioned")
     assert done.error.message == "there is no datastore at /var/lib/trident/datastore.sqlite"
     assert "\n  hint: install an image first" in done.error.error_message
+    assert not done.HasField("servicing_kind") and not done.HasField("image_hash")
     commit = asked(place.socket, COMMIT, v1.CommitRequest())[-1].completed
     assert (commit.status, commit.servicing_kind) == (v1.STATUS_CODE_SUCCESS, v1.SERVICING_KIND_NONE_REQUIRED)
     client = place.client("-v", "info", "update", str(write(place, "os: {}\n")))
@@ -345,50 +345,6 @@ def test_hostile_clients(place: Place) -> None:
     for client in waiting:
         client.close()
     assert "Traceback" not in place.log()
-
-
-# In place of the command that a machine would be needed for; the daemon itself is the real one.
-WANTS_RESTART = """
-import json, sys
-from twinroot.agent.remote.report import Report
-from twinroot.agent.states import ServicingType
-from twinroot.cli import trident
-if "daemon" in sys.argv:
-    sys.exit(trident.main())
-print(json.dumps({"level": "INFO", "message": "done", "target": "t", "module": "m", "file": "f", "line": 1}))
-path = sys.argv[sys.argv.index("--on-behalf") + 1]
-open(path, "w").write(Report(True, ServicingType.AB_UPDATE).text())
-"""
-
-
-def restarting(place: Place) -> tuple[str, ...]:
-    script = place.folder / "trident.py"
-    script.write_text(WANTS_RESTART)
-    return (sys.executable, str(script))
-
-
-def test_the_agent_restarts_the_machine(place: Place) -> None:
-    """After the answer, and after its server; the restart ends it."""
-    daemon = place.start(program=restarting(place))
-    done = asked(place.socket, COMMIT, v1.CommitRequest())[-1].completed
-    assert (done.status, done.reboot_status) == (v1.STATUS_CODE_SUCCESS, v1.REBOOT_STARTED)
-    assert done.servicing_kind == v1.SERVICING_KIND_AB_UPDATE
-    wait_until(lambda: bool(place.restarts))
-    assert place.restarts == ["reboot"]
-    assert not place.socket.exists()
-    daemon.terminate()
-    assert daemon.wait(PATIENCE) == 0
-
-
-def test_the_caller_restarts_the_machine(place: Place) -> None:
-    daemon = place.start(program=restarting(place))
-    done = asked(place.socket, COMMIT, v1.CommitRequest(reboot=CALLER))[-1].completed
-    assert (done.status, done.reboot_status) == (v1.STATUS_CODE_SUCCESS, v1.REBOOT_REQUIRED)
-    staged = asked(place.socket, STAGE, staging("os: {}\n"))[-1].completed
-    assert (staged.status, staged.error.kind) == (v1.STATUS_CODE_FAILURE, v1.INTERNAL_ERROR)
-    assert talk(place.socket, version) == __version__
-    daemon.terminate()
-    assert (daemon.wait(PATIENCE), place.restarts) == (0, [])
 
 
 def test_clients_without_a_daemon(place: Place) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,15 +47,15 @@ def add(commands: Any, add_global_flags: Callable[[argparse.ArgumentParser], Non
     _add_server(client, default=SERVER)
     add_global_flags(client)
     below = client.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
-    version = below.add_parser("version", description="Print the version of the daemon.")
+    version = below.add_parser("version", help="print its version", description="Print the version of the daemon.")
     version.set_defaults(run=_version)
-    update = below.add_parser(
-        "update", description="Have the daemon bring this machine to a host configuration, and print what it logs."
-    )
+    text = "Have the daemon bring this machine to a host configuration, and print what it logs."
+    update = below.add_parser("update", help="have it update this machine", description=text)
     update.add_argument("config", type=Path, metavar="CONFIG", help="the host configuration")
     add_operations(update)
     update.set_defaults(run=_update)
-    commit = below.add_parser("commit", description="Have the daemon do what `trident commit` does.")
+    text = "Have the daemon do what `trident commit` does."
+    commit = below.add_parser("commit", help="have it keep the system that runs", description=text)
     commit.set_defaults(run=_commit)
     for command in (version, update, commit):
         _add_server(command, default=argparse.SUPPRESS)
@@ -134,6 +133,8 @@ def _service(arguments: argparse.Namespace, failure: str, request: Callable[[], 
 
 def _run(arguments: argparse.Namespace, failure: str, work: Callable[[Emit], Show | None]) -> int:
     def reach(_emit: Emit) -> None:
+        import socket
+
         path = _path(arguments.server)
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:

@@ -204,9 +204,18 @@ def _run(
         arguments.log_format = "agent"
     code = run_command(arguments, failure, guarded, failed=FAILED)
     if arguments.on_behalf:
-        arguments.on_behalf.write_text(report.text())
-        return code
+        return _tell(arguments.on_behalf, report) or code
     return restart() if report.restart else code
+
+
+def _tell(path: Path, report: Report) -> int:
+    """Write the report; the exit code when that fails, which is a failure for whoever waits for it."""
+    try:
+        path.write_text(report.text())
+    except OSError as error:
+        log.critical("%s: what was done cannot be reported: %s", path, error.strerror)
+        return FAILED
+    return 0
 
 
 def _serviced(agent: Agent, work: Work, *, installing: bool) -> tuple[ServicingError | None, Report]:

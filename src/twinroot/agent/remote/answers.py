@@ -83,8 +83,9 @@ def completed(order: Order, ended: Ended) -> v1.Completed:
         status=v1.STATUS_CODE_FAILURE if error else v1.STATUS_CODE_SUCCESS,
         error=error,
         reboot_status=_reboot_status(order, report),
-        servicing_kind=_SERVICING[report.kind] if ended.report else None,
     )
+    if report.kind is not ServicingType.NONE or not error:
+        done.servicing_kind = _SERVICING[report.kind]
     if report.image_sha384:
         done.image_hash = f"sha384:{report.image_sha384}"
     return done
