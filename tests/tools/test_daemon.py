@@ -255,10 +255,14 @@ def test_a_socket_that_is_there_already(place: Place) -> None:
     second = place.start()
     assert second.wait(PATIENCE) == 2
     assert "another daemon listens here" in place.log()
+    left = place.folder / "run/trident/request-old"
+    left.mkdir(parents=True)
+    (left / "config.yaml").write_text("a secret")
     first.kill()
     first.wait()
     assert place.socket.exists()
     third = place.start()
+    assert not left.exists()
     assert talk(place.socket, version) == __version__
     third.terminate()
     assert (third.wait(PATIENCE), place.socket.exists()) == (0, False)

@@ -74,7 +74,7 @@ def _serve(arguments: argparse.Namespace) -> bool:
     import asyncio
 
     from twinroot.agent.errors import ServicingError
-    from twinroot.cli.daemon_operation import this_program
+    from twinroot.cli.daemon_operation import remove_left_over, this_program
     from twinroot.cli.daemon_server import ENDING, Daemon
     from twinroot.cli.daemon_socket import listening
 
@@ -84,6 +84,7 @@ def _serve(arguments: argparse.Namespace) -> bool:
     async def serve() -> bool:
         with listening(arguments.socket_path, os.environ) as socket:
             log.info("Listening on %s", socket.getsockname())
+            remove_left_over()
             daemon = Daemon(this_program(), arguments.inactivity_timeout)
             await daemon.serve(socket)
             return daemon.restart

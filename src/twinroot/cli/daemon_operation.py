@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
+import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from twinroot.agent.remote import trident_v1_pb2 as v1
@@ -19,6 +22,7 @@ from twinroot.tools.run import run
 log = logging.getLogger("twinroot.remote")
 
 _ANY = range(-64, 256)
+_PREFIX = "request-"
 _LEVELS = {
     v1.LOG_LEVEL_ERROR: logging.ERROR,
     v1.LOG_LEVEL_WARN: logging.WARNING,
@@ -47,8 +51,7 @@ def carry_out(program: Sequence[str], order: Order, say: Callable[[v1.Log], None
             last_error = found.message
         say(found)
 
-    with tempfile.TemporaryDirectory(prefix="request-", dir=_scratch()) as name:
-        folder = Path(name)
+    with _locked_folder() as folder:
         if order.config is not None:
             # The folder is closed to others, and the file is too, should somebody open the folder.
             (folder / CONFIG_NAME).touch(mode=0o600)
@@ -66,9 +69,27 @@ def log_level(level: v1.LogLevel) -> int:
     return _LEVELS.get(level, logging.DEBUG)
 
 
-def _scratch() -> Path | None:
-    """In memory, since configurations hold secrets."""
-    if os.geteuid() != 0:
-        return None
+@contextmanager
+def _locked_folder() -> Iterator[Path]:
+    """A folder for one request, closed to others, and in memory, since configurations hold secrets."""
     RUN.mkdir(parents=True, exist_ok=True)
-    return RUN
+    with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=RUN) as name:
+        descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield Path(name)
+        finally:
+            os.close(descriptor)
+
+
+def remove_left_over() -> None:
+    """Remove the folders of daemons that were killed; those of one that lives are locked."""
+    for folder in RUN.glob(f"{_PREFIX}*"):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder)
+        except BlockingIOError:
+            continue
+        finally:
+            os.close(descriptor)
