@@ -40,13 +40,14 @@ images."""
 
 _PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")  # glibc 2.28 and older
 # Not for running: the same in another language (pure C is loaded first) or of an old version, sources, annotations,
-# generators of code, services that we do not offer, tests, a program.
+# generators of code, services that we do not offer, tests, a program. Of protobuf, what is in Python is loaded where
+# _upb is missing, which links libstdc++: that has 2 MB, and not every image has it. Our messages are few and small.
 _NOT_RUN = (
     "zstandard/_cffi*",
     "pydantic/v1",
     "multidict/_multidict_py.py",
     "multidict/_testcapi*",
-    "google/protobuf/descriptor_pb2.py",
+    "google/_upb",
     "google/protobuf/json*.py",
     "google/protobuf/proto*.py",
     "google/protobuf/compiler",
