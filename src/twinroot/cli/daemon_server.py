@@ -134,11 +134,12 @@ class Daemon:
         answer.put_nowait(_response(started=v1.Started()))
         try:
             ended = await asyncio.to_thread(carry_out, self._program, order, say)
+            done = completed(order, ended)
         except Exception as error:
             # Whatever it is, the client hears of it, and the next one is served.
             log.exception("The command could not be carried out")
             ended = Ended(1, None, str(error))
-        done = completed(order, ended)
+            done = completed(order, ended)
         log.info("It ended with %s, %s", v1.StatusCode.Name(done.status), v1.RebootStatus.Name(done.reboot_status))
         answer.put_nowait(_response(completed=done))
         self._operation = None
