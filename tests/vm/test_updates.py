@@ -46,7 +46,7 @@ def test_updates(images: Images, machine: Serviced) -> None:
         _the_commit_took_the_trial_away(console)
 
         write_file(console, HOST_CONFIGURATION, host_configuration(first, images.first))
-        begin_and_await(running, "trident update")
+        _asked_through_the_daemon(running)
         assert version(console) == "1"
         assert about(settled(console)) == ("provisioned", "volume-a")
 
@@ -79,6 +79,13 @@ def _staged_and_finalized(running: Machine) -> None:
     assert "trident.trial" in console.check("cat /proc/cmdline")
     logs = console.check("ls /var/lib/trident")
     assert all(f"trident-{state}-" in logs for state in ("AbUpdateStaged", "AbUpdateFinalized"))
+
+
+def _asked_through_the_daemon(running: Machine) -> None:
+    """systemd starts it for the first request, and it restarts the machine when the update wants that."""
+    console = running.console
+    assert console.check("trident grpc-client version -v off").strip() == console.check("trident --version").split()[1]
+    begin_and_await(running, f"trident grpc-client update {HOST_CONFIGURATION}")
 
 
 def _the_commit_took_the_trial_away(console: Console) -> None:
