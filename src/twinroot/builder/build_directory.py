@@ -20,6 +20,10 @@ from twinroot.errors import BusyError, HostError, InputError
 from twinroot.interrupts import held
 from twinroot.sandbox.mounts import unmount_below
 
+# e2fsprogs and mtools take the first two for the beginning of an offset into a file, mtools `$` for that of a variable,
+# mount a quote for that of an option, and mountinfo shows the others escaped.
+_READ_OTHERWISE = ("?", "@@", "$", '"', "\\", "\n")
+
 
 @dataclass(frozen=True)
 class BuildDirectory:
@@ -38,9 +42,9 @@ class BuildDirectory:
 @contextmanager
 def open_build_directory(path: Path) -> Iterator[BuildDirectory]:
     """Lock the directory, which is made when missing; BusyError when another run holds it."""
-    if "?" in str(path.resolve()) or "@@" in str(path.resolve()):
-        # e2fsprogs and mtools read these as the beginning of an offset into a file.
-        raise InputError("--build-dir may not contain '?' or '@@'", where=str(path))
+    for read_otherwise in _READ_OTHERWISE:
+        if read_otherwise in str(path.resolve()):
+            raise InputError(f"--build-dir may not contain {read_otherwise!r}", where=str(path))
     try:
         path.mkdir(parents=True, exist_ok=True)
         lock = (path / "lock").open("w")

@@ -84,14 +84,17 @@ class Digests:
 
 
 def listing(directory: Path) -> str:
-    """A digest of a directory that may hold much: names, kinds, modes, link targets, and sizes and times of files."""
+    """A digest of a directory that may hold much: names, kinds, modes, link targets, and what identifies files.
+
+    The time of the last change of an inode is part of that: unlike the others, nobody can set it back.
+    """
     digest = hashlib.sha256()
     for name, status, entry in _entries(directory):
         parts = [name, oct(status.st_mode)]
         if stat.S_ISLNK(status.st_mode):
             parts.append(os.fspath(entry.readlink()))
         elif stat.S_ISREG(status.st_mode):
-            parts.append(f"{status.st_size}:{status.st_mtime_ns}")
+            parts.append(_identity(status))
         digest.update(_line(parts))
     return digest.hexdigest()
 

@@ -18,6 +18,7 @@ from twinroot.builder.request import CustomizeRequest
 from twinroot.config.image.config import ImageConfig
 from twinroot.config.image.file import ConfigFile
 from twinroot.config.uses import Pattern
+from twinroot.distro.rpm_sources import host_paths
 from twinroot.plan.content_ids import Ingredient, Recipe
 from twinroot.plan.disk import PlannedDisk, mount_path
 from twinroot.plan.steps import Action, Step
@@ -95,12 +96,16 @@ def _named_files(file: ConfigFile, keys: tuple[str, ...], digests: Digests) -> I
 
 
 def _repositories(request: CustomizeRequest, digests: Digests) -> Iterator[Ingredient]:
+    remote = request.base_repositories
     for source in request.rpm_sources:
         if source.is_dir():
             yield Ingredient(f"--rpm-source {source}", digests.contents(source))
-        else:
-            yield Ingredient(f"--rpm-source {source}", digests.content(source))
-    remote = request.base_repositories or any(source.is_file() for source in request.rpm_sources)
+            continue
+        yield Ingredient(f"--rpm-source {source}", digests.content(source))
+        here, elsewhere = host_paths(source)
+        remote = remote or elsewhere
+        for path in here:
+            yield Ingredient(f"{path} of --rpm-source {source}", digests.contents(path))
     if remote:
         # Nobody can know what a remote repository holds without asking it, so what it brought counts for a day.
         yield Ingredient("what remote repositories hold (asked once a day)", str(int(time.time()) // REMOTE_SECONDS))

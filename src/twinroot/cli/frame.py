@@ -14,7 +14,7 @@ from types import FrameType
 
 from twinroot.cli.logs import set_up
 from twinroot.cli.progress import watching
-from twinroot.errors import ConfigError, Problem, TwinrootError, UsageError
+from twinroot.errors import ConfigError, InputError, Problem, TwinrootError, UsageError
 from twinroot.events import Emit
 from twinroot.interrupts import ENDING
 
@@ -46,6 +46,7 @@ def run_command(
             signal.signal(number, _end)
     try:
         full_log = getattr(arguments, "full_log", False)
+        _check_log_file(arguments)
         set_up(arguments.log_level, arguments.log_format, arguments.log_color, arguments.log_file, full_log=full_log)
     except TwinrootError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -55,6 +56,22 @@ def run_command(
     except UsageError as error:
         log.critical("%s: %s", failure, error)
         return _code(error, arguments, failed)
+
+
+def _check_log_file(arguments: argparse.Namespace) -> None:
+    """InputError where the log would be written over what the command works on."""
+    path = arguments.log_file
+    if path is None or (path.exists() and not path.is_file()):
+        return
+    for name, value in vars(arguments).items():
+        for other in value if isinstance(value, list | tuple) else [value]:
+            if name != "log_file" and isinstance(other, Path) and _same(path, other):
+                message = "--log-file names a file that the command works on"
+                raise InputError(message, where=str(path), hint="name another file")
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.absolute() == other.absolute() or (one.exists() and other.exists() and one.samefile(other))
 
 
 def _code(error: TwinrootError, arguments: argparse.Namespace, failed: int) -> int:

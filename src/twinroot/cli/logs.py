@@ -119,10 +119,25 @@ def _formatter(log_format: str, started: float, *, color: bool = False) -> loggi
     return JsonFormatter() if log_format == "json" else TextFormatter(started, color=color)
 
 
+class _File(logging.FileHandler):
+    """A file that may become full: that is said once, and the run goes on."""
+
+    told = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (a name of logging)
+        """Say that the file misses what comes now."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self.told:
+            self.told = True
+            print(f"warning: {self.baseFilename}: the log is incomplete: {error.strerror}", file=sys.stderr)
+
+
 def _file_handler(path: Path, formatter: logging.Formatter, mode: str) -> logging.Handler:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handler = logging.FileHandler(path, mode=mode, encoding="utf-8", errors="backslashreplace")
+        handler = _File(path, mode=mode, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise InputError(f"--log-file cannot be written: {error.strerror}", where=str(path)) from error
     handler.setLevel(logging.DEBUG)

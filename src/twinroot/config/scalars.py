@@ -184,9 +184,14 @@ def one_word(text: str) -> str:
 
 
 def kernel_argument(text: str) -> str:
-    """One kernel argument; it may contain spaces, but the command line is a single line."""
+    """One kernel argument; it may contain spaces, but the command line is a single line.
+
+    A `$` or a backslash would reach the kernel only after grub has read it as its own.
+    """
     if "\n" in text or "\r" in text:
         raise ScalarError("a kernel argument may not contain a line break")
+    if "$" in text or "\\" in text:
+        raise ScalarError("a kernel argument may not contain '$' or '\\', which boot loaders read as their own")
     return non_empty(text)
 
 
@@ -292,7 +297,7 @@ _ANY_TEXT = WithJsonSchema({"type": ["string", "number", "boolean"]})
 Text = Annotated[str, from_text(str, longest=_ANY_LENGTH), _ANY_TEXT]
 NonEmptyStr = Annotated[str, from_text(non_empty), WithJsonSchema({"type": ["string", "number"], "minLength": 1})]
 OneWord = Annotated[str, from_text(one_word), _schema(r"^[^ \n]+$", "nbd")]
-KernelArgument = Annotated[str, from_text(kernel_argument), _schema(r"^[^\n\r]+$", "console=ttyS0")]
+KernelArgument = Annotated[str, from_text(kernel_argument), _schema(r"^[^\n\r$\\]+$", "console=ttyS0")]
 PackageSpec = Annotated[
     str,
     from_text(package_spec),

@@ -44,7 +44,8 @@ def apply_packages(
     if fetches and not sources.paths and not sources.image_repositories:
         raise InputError(
             "packages are to be installed, but there is no repository to take them from",
-            hint="name one with --rpm-source, or leave out --disable-base-image-rpm-repos",
+            hint="leave out --disable-base-image-rpm-repos"
+            + (", or name one with --rpm-source" if distro.packages == "rpm" else ""),
         )
     with _manager(chroot, distro, sources if fetches else None, work, changes.snapshot_time) as manager:
         if changes.remove:

@@ -131,15 +131,26 @@ def _attach_repo_file(path: Path, merged: configparser.RawConfigParser, root: Pa
         merged[section] = (dict(merged[section]) if section in merged else {}) | values
 
 
+def host_paths(repo_file: Path) -> tuple[tuple[Path, ...], bool]:
+    """The repositories of a .repo file that lie on this host, and whether it names others than these."""
+    parser = _read_repo(repo_file)
+    uris = [uri for section in parser.sections() for uri in parser[section]["baseurl"].split()]
+    found = [_on_host(uri, repo_file) for uri in uris]
+    return tuple(path for path in found if path), None in found
+
+
+def _on_host(uri: str, repo_file: Path) -> Path | None:
+    if uri.startswith("file+rel://"):
+        return repo_file.resolve().parent / uri.removeprefix("file+rel://").lstrip("/")
+    return Path(uri.removeprefix("file://")) if uri.startswith("file://") else None
+
+
 def _local(uri: str, repo_file: Path, root: Path, mounts: Mounts) -> str:
     """A URI as the package manager inside the tree can use it: host paths are bound into the tree."""
     if uri.startswith("file+chroot://"):
         return "file://" + uri.removeprefix("file+chroot://")
-    if uri.startswith("file+rel://"):
-        host = repo_file.resolve().parent / uri.removeprefix("file+rel://").lstrip("/")
-    elif uri.startswith("file://"):
-        host = Path(uri.removeprefix("file://"))
-    else:
+    host = _on_host(uri, repo_file)
+    if host is None:
         return uri
     if not host.exists():
         raise InputError(f"{repo_file}: {uri} does not exist on this host")

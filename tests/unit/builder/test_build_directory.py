@@ -124,3 +124,10 @@ def test_remove_tree_without_privileges(tmp_path: Path) -> None:
     os.chown(tmp_path, 65534, 65534)
     result = subprocess.run([sys.executable, "-c", _AS_NOBODY, tmp_path], capture_output=True, text=True, check=False)
     assert result.stdout == "[]\n", result.stderr
+
+
+@pytest.mark.parametrize("name", ["a?b", "a@@b", "a$b", 'a"b', "a\\b", "a\nb"])
+def test_names_that_programs_read_otherwise_are_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="--build-dir may not contain"), open_build_directory(tmp_path / name):
+        pass
+    assert not (tmp_path / name).exists()

@@ -75,6 +75,7 @@ def relink(link: Path) -> None:
 
 CHANGES: dict[str, Callable[[Path], object]] = {
     "content": lambda tree: old(tree / "sub/file", "TEXT"),
+    "content of the same size and time": lambda tree: same_size_and_time(tree / "sub/file"),
     "name": lambda tree: (tree / "sub/file").rename(tree / "sub/other"),
     "mode": lambda tree: (tree / "sub/file").chmod(0o600),
     "link": lambda tree: relink(tree / "link"),
@@ -85,6 +86,12 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "loop": lambda tree: (tree / "loop").symlink_to("."),
     "gone": lambda tree: (tree / "link").unlink(),
 }
+
+
+def same_size_and_time(path: Path) -> None:
+    status = path.stat()
+    path.write_text("x" * status.st_size)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 @pytest.mark.parametrize("change", CHANGES)

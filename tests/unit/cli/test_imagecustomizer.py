@@ -149,6 +149,7 @@ def test_a_wrong_config_is_told_with_its_places(tmp_path: Path) -> None:
         (["--config-file", "EMPTY", "--image-file", "x", "--output-path", "/no/x"], "no output format"),
         (["--config-file", "EMPTY", "--log-format=json", "--log-color=always"], "cannot be used together"),
         (["--config-file", "EMPTY", "--log-file", "/proc/x/y"], "--log-file cannot be written"),
+        (["--config-file", "EMPTY", "--log-file", "EMPTY"], "--log-file names a file that the command works on"),
     ],
 )
 def test_wrong_input_is_one_clear_error(tmp_path: Path, words: list[str], message: str) -> None:
@@ -158,3 +159,4 @@ def test_wrong_input_is_one_clear_error(tmp_path: Path, words: list[str], messag
     result = run("--build-dir", tmp_path / "b", *(names.get(word, word) for word in words), *extra)
     assert result.returncode == 1 and result.stdout == ""
     assert message in result.stderr and "Traceback" not in result.stderr
+    assert (tmp_path / "empty.yaml").read_text() == "{}\n"

@@ -6,6 +6,8 @@ import io
 import json
 import logging
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -189,3 +191,18 @@ def test_json_progress_that_is_quick_is_told_in_part() -> None:
 )
 def test_describe(started: PhaseStarted, done: int, elapsed: float, expected: str) -> None:
     assert describe(started, done, elapsed) == expected
+
+
+def test_a_log_file_that_becomes_full_is_told_once() -> None:
+    code = """
+import logging
+from pathlib import Path
+from twinroot.cli.logs import set_up
+set_up("info", "text", "never", Path("/dev/full"))
+for _ in range(3):
+    logging.getLogger("twinroot.test").info("goes on")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.count("goes on") == 3
+    assert "warning: /dev/full: the log is incomplete: No space left on device\n" in done.stderr
+    assert len(done.stderr.splitlines()) == 4

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from twinroot.distro.rpm_sources import check_sources
+from twinroot.distro.rpm_sources import check_sources, host_paths
 from twinroot.errors import InputError
 
 
@@ -42,3 +42,11 @@ def test_good_sources(tmp_path: Path) -> None:
     path.write_text("# comment\n[a]\nname = A % B\nbaseurl = https://x.example/$releasever\n")
     check_sources([tmp_path, path])
     check_sources([])
+
+
+def test_repositories_of_this_host(tmp_path: Path) -> None:
+    path = tmp_path / "some.repo"
+    path.write_text("[a]\nbaseurl=file:///srv/a file+rel:///below/b\n[b]\nbaseurl=file+rel://c\n")
+    assert host_paths(path) == ((Path("/srv/a"), tmp_path / "below/b", tmp_path / "c"), False)
+    path.write_text("[a]\nbaseurl=file:///srv/a https://x.example/\n[b]\nbaseurl=file+chroot:///opt\n")
+    assert host_paths(path) == ((Path("/srv/a"),), True)
