@@ -194,6 +194,19 @@ def test_a_machine_that_started_its_old_root(place: Place) -> None:
     assert place.status() == found
 
 
+def test_nothing_is_judged_before_the_restart(place: Place) -> None:
+    """The firmware starts the other half next time: the update has not failed."""
+    old, new = place.config(), place.config("os: {hostname: new}\n")
+    place.put(status(State.AB_UPDATE_FINALIZED, new, old, ab_active_volume="volume-a"))
+    with pytest.raises(RuntimeError), place.agent.arming():
+        raise RuntimeError
+    assert not place.agent.restart_is_due
+    with place.agent.arming():
+        pass
+    assert place.run(commit) == Result(Outcome.DONE)
+    assert place.status().servicing_state is State.AB_UPDATE_FINALIZED
+
+
 def test_a_trial_of_a_half_that_the_status_does_not_know_goes_on(place: Place) -> None:
     paths = {name: f"/dev/disk/by-partuuid/{name}" for name in ("esp", "root-a", "root-b", "state")}
     provisioned = status(

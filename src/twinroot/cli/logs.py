@@ -90,7 +90,7 @@ def set_up(
     """Configure logging for one run of a command; InputError when the flags or the file cannot be used.
 
     With `full_log` the file is the agent's, whatever the format of standard error, and is added to: another command
-    may be writing to it, until we know that we are alone.
+    may be writing to it, until we know that we are alone. Nothing depends on it, so the run goes on without it.
     """
     if log_format == "json" and color == "always":
         raise UsageError("--log-color always cannot be used together with --log-format json")
@@ -100,9 +100,15 @@ def set_up(
     handlers: list[logging.Handler] = [logging.StreamHandler(out)]
     handlers[0].setLevel(_LEVELS[level])
     handlers[0].setFormatter(_formatter(log_format, started, color=colored))
+    unusable: InputError | None = None
     if log_file:
         formatter = FullLogFormatter() if full_log else _formatter(log_format, started)
-        handlers.append(_file_handler(log_file, formatter, "a" if full_log else "w"))
+        try:
+            handlers.append(_file_handler(log_file, formatter, "a" if full_log else "w"))
+        except InputError as error:
+            if not full_log:
+                raise
+            unusable = error
     root = logging.getLogger("twinroot")
     for old in list(root.handlers):
         root.removeHandler(old)
@@ -111,6 +117,8 @@ def set_up(
     root.propagate = False
     for handler in handlers:
         root.addHandler(handler)
+    if unusable:
+        root.warning("%s: the log of this command is not kept: %s", unusable.where, unusable.message)
 
 
 def _formatter(log_format: str, started: float, *, color: bool = False) -> logging.Formatter:
@@ -139,7 +147,7 @@ def _file_handler(path: Path, formatter: logging.Formatter, mode: str) -> loggin
         path.parent.mkdir(parents=True, exist_ok=True)
         handler = _File(path, mode=mode, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
-        raise InputError(f"--log-file cannot be written: {error.strerror}", where=str(path)) from error
+        raise InputError(f"the log file cannot be written: {error.strerror}", where=str(path)) from error
     handler.setLevel(logging.DEBUG)
     handler.setFormatter(formatter)
     return handler

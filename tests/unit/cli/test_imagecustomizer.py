@@ -148,7 +148,7 @@ def test_a_wrong_config_is_told_with_its_places(tmp_path: Path) -> None:
         (["--config-file", "EMPTY", "--image-file", "x", "--output-path", "DIR"], "is a directory"),
         (["--config-file", "EMPTY", "--image-file", "x", "--output-path", "/no/x"], "no output format"),
         (["--config-file", "EMPTY", "--log-format=json", "--log-color=always"], "cannot be used together"),
-        (["--config-file", "EMPTY", "--log-file", "/proc/x/y"], "--log-file cannot be written"),
+        (["--config-file", "EMPTY", "--log-file", "/proc/x/y"], "the log file cannot be written"),
         (["--config-file", "EMPTY", "--log-file", "EMPTY"], "--log-file names a file that the command works on"),
     ],
 )

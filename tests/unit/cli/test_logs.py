@@ -206,3 +206,14 @@ for _ in range(3):
     assert done.stderr.count("goes on") == 3
     assert "warning: /dev/full: the log is incomplete: No space left on device\n" in done.stderr
     assert len(done.stderr.splitlines()) == 4
+
+
+def test_the_agent_goes_on_without_its_log(tmp_path: Path) -> None:
+    stream = io.StringIO()
+    (tmp_path / "file").touch()
+    set_up("info", "text", "never", tmp_path / "file/full.log", stream, full_log=True)
+    logging.getLogger("twinroot.test").info("goes on")
+    first, second = stream.getvalue().splitlines()
+    assert "file/full.log: the log of this command is not kept" in first and "goes on" in second
+    with pytest.raises(InputError, match="the log file cannot be written"):
+        set_up("info", "text", "never", tmp_path / "file/full.log", stream)

@@ -54,6 +54,26 @@ class Agent:
     lock: Path = RUN / "trident.lock"
     log_file: Path | None = None
 
+    @property
+    def restart_is_due(self) -> bool:
+        """Whether another system starts next time, and the machine did not start anew since that was so."""
+        return self._armed.exists()
+
+    @contextmanager
+    def arming(self) -> Iterator[None]:
+        """Have another system start next time while the block runs. What notes that ends with the running system."""
+        self._armed.parent.mkdir(parents=True, exist_ok=True)
+        self._armed.touch()
+        try:
+            yield
+        except BaseException:
+            self._armed.unlink()
+            raise
+
+    @property
+    def _armed(self) -> Path:
+        return self.lock.with_name("restart-is-due")
+
     def reached(self, state: State) -> None:
         """Keep what led to a state beside the datastore."""
         if self.log_file and is_kept(state):

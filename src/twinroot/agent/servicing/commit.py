@@ -49,6 +49,9 @@ def commit(agent: Agent, ledger: Ledger) -> Result:
             check_active_volume(ledger.status)
             _end_trial()
         return Result(Outcome.DONE)
+    if agent.restart_is_due:
+        log.warning("The machine was not restarted yet, so that there is nothing to commit")
+        return Result(Outcome.DONE)
     started = _is_expected(ledger.status, root_device())
     failures = _check(ledger.status) if started else ()
     trigger = at_commit(state, expected_root=started, failures=failures)

@@ -10,10 +10,9 @@ from __future__ import annotations
 import logging
 
 from twinroot.agent.boot import fat_files, slots
-from twinroot.agent.boot.efi_variables import EfiVariables
 from twinroot.agent.errors import ServicingError
 from twinroot.agent.servicing import boot
-from twinroot.agent.servicing.agent import Outcome, Result
+from twinroot.agent.servicing.agent import Agent, Outcome, Result
 from twinroot.agent.servicing.job import devices_of
 from twinroot.agent.servicing.ledger import Ledger
 from twinroot.agent.states import ServicingType, Trigger
@@ -22,18 +21,19 @@ from twinroot.config.host.internal_params import is_set
 log = logging.getLogger(__name__)
 
 
-def finalize_update(ledger: Ledger, variables: EfiVariables) -> Result:
+def finalize_update(agent: Agent, ledger: Ledger) -> Result:
     """Have the firmware start the other half next time, once."""
     before = ledger.status
     config = before.spec
     devices = devices_of(before, config, ServicingType.AB_UPDATE)
     partitions = boot.esp_partitions(devices, config)
     with boot.mounted_esp(boot.esp_device(devices, config)) as esp:
-        side = boot.boot_side(config, before.install_index, esp, variables)
+        side = boot.boot_side(config, before.install_index, esp, agent.variables)
         check_slot(side, side.label(devices.volume))
         ledger.move(Trigger.FINALIZED)
         try:
-            slots.arm(side, devices.volume, before.ab_active_volume, partitions, install=False)
+            with agent.arming():
+                slots.arm(side, devices.volume, before.ab_active_volume, partitions, install=False)
         except BaseException:
             if slots.stand_down(side, devices.volume):
                 ledger.write(before)

@@ -74,7 +74,8 @@ def _finalize(agent: Agent, ledger: Ledger) -> Result:
         # The status comes first, for the same reason as in an update.
         ledger.move(Trigger.FINALIZED)
         try:
-            slots.arm_rollback(side, devices.volume, active, partitions)
+            with agent.arming():
+                slots.arm_rollback(side, devices.volume, active, partitions)
         except BaseException:
             if slots.stand_down(side, devices.volume):
                 ledger.write(before)

@@ -107,7 +107,7 @@ def _finalize(agent: Agent, ledger: Ledger) -> Result:
         return runtime.finalize(agent, ledger)
     # What runs becomes what starts by default, so that it must not be a system that was never committed.
     check_active_volume(ledger.status)
-    return finalize_update(ledger, agent.variables)
+    return finalize_update(agent, ledger)
 
 
 def _record(ledger: Ledger, new: HostConfig) -> None:
