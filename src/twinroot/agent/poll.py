@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
@@ -11,10 +11,11 @@ from twinroot.agent.host_status import HostStatus
 from twinroot.agent.states import State
 from twinroot.config.host.config import HostConfig
 from twinroot.config.host.os_image import OsImage
-from twinroot.config.update_poll import DAYS, Offer, Window
+from twinroot.config.update_poll import DAYS, Offer, OfferedImage, Window
 
 MAX_ATTEMPTS = 5
-"""Times that an image is tried to be staged; after that only another one is."""
+"""Times in a row that an image is tried to be staged; after that it is once a day: its server may have been away."""
+_PAUSE = timedelta(days=1)
 
 _STAGED = (State.AB_UPDATE_STAGED, State.RUNTIME_UPDATE_STAGED)
 
@@ -37,19 +38,35 @@ class Decision:
 
 @dataclass(frozen=True)
 class Tried:
-    """What this program did before: the hashes of the images that it staged and finalized last, tries of the former."""
+    """What this program did before: the hashes of the images that it staged and finalized last.
+
+    Of the former also how often it was tried from the same `url`, and when last (ISO 8601, local time).
+    """
 
     staged: str | None = None
     attempts: int = 0
     finalized: str | None = None
+    url: str | None = None
+    last: str | None = None
 
-    def staging(self, sha384: str) -> Tried:
+    def staging(self, image: OfferedImage, now: datetime) -> Tried:
         """After one more try to stage an image."""
-        return Tried(sha384, self.attempts + 1 if self.staged == sha384 else 1, self.finalized)
+        again = (self.staged, self.url) == (image.sha384, image.url)
+        attempts = self.attempts + 1 if again else 1
+        return Tried(image.sha384, attempts, self.finalized, image.url, now.isoformat(timespec="seconds"))
 
     def finalizing(self, sha384: str) -> Tried:
         """After the try to start an image."""
-        return Tried(self.staged, self.attempts, sha384)
+        return replace(self, finalized=sha384)
+
+    def has_failed(self, image: OfferedImage, now: datetime) -> bool:
+        """Whether an image failed so often that it is not tried now. A clock that was set back does not keep it off."""
+        if (self.staged, self.url) != (image.sha384, image.url) or self.attempts < MAX_ATTEMPTS:
+            return False
+        try:
+            return timedelta(0) <= now - datetime.fromisoformat(self.last or "") < _PAUSE
+        except (ValueError, TypeError):
+            return False  # of a memory that somebody else has edited
 
 
 def decide(
@@ -70,8 +87,8 @@ def decide(
         return _wait("another image is staged, by somebody else")
     if tried.finalized == offered:
         return _wait("the machine went back from the image that is offered: only another one will be tried")
-    if tried.staged == offered and tried.attempts >= MAX_ATTEMPTS:
-        return _wait(f"staging the image failed {tried.attempts} times: only another one will be tried")
+    if tried.has_failed(offer.image, now):
+        return _wait(f"staging the image failed {tried.attempts} times: it is tried once a day, another one at once")
     return Decision(PollAction.STAGE, "an image is offered that the machine does not run")
 
 

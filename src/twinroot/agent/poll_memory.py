@@ -89,4 +89,4 @@ def _record(kind: type[Record], data: Any) -> Record | None:
         wanted = int if known.name == "attempts" else str
         if not isinstance(value, wanted) and not (value is None and "None" in str(known.type)):
             raise ValueError(f"{known.name} is {value!r}")
-    return kind(**{known.name: data[known.name] for known in fields(kind)})
+    return kind(**{known.name: data[known.name] for known in fields(kind) if known.name in data})

@@ -58,7 +58,7 @@ class Poll:
         return decision
 
     def _stage(self, offer: Offer, memory: Memory) -> Memory:
-        memory = replace(memory, tried=memory.tried.staging(offer.image.sha384))
+        memory = replace(memory, tried=memory.tried.staging(offer.image, self.now()))
         poll_memory.save(self.directory, memory)
         trident.update(self._config_file(offer), "stage", log.info)
         return memory

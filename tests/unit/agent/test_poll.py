@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 from tests.unit.agent.statuses import HASHES, config, status
@@ -21,9 +21,18 @@ MONDAY_NOON = datetime(2026, 11, 23, 12, 0)
 SATURDAY_NIGHT = datetime(2026, 11, 28, 23, 0)
 
 
+URL = "https://images.example/new.cosi"
+
+
 def offer(sha384: str = TWO, rollout: str = "100%") -> Offer:
-    image = OfferedImage(url="https://images.example/new.cosi", sha384=sha384)
-    return Offer(image=image, rollout=rollout)
+    return Offer(image=OfferedImage(url=URL, sha384=sha384), rollout=rollout)
+
+
+def tried_at(moment: datetime, attempts: int = MAX_ATTEMPTS, *, sha384: str = TWO, url: str = URL) -> Tried:
+    tried, image = Tried(), OfferedImage(url=url, sha384=sha384)
+    for _ in range(attempts):
+        tried = tried.staging(image, moment)
+    return tried
 
 
 @pytest.mark.parametrize(
@@ -46,9 +55,15 @@ def offer(sha384: str = TWO, rollout: str = "100%") -> Offer:
         (State.AB_UPDATE_STAGED, "3", "100%", Tried(), None, WAIT, "somebody else"),
         (State.PROVISIONED, "1", "100%", Tried(TWO, 1, TWO), None, WAIT, "went back"),
         (State.PROVISIONED, "1", "100%", Tried(TWO, 1, THREE), None, STAGE, "does not run"),
-        (State.PROVISIONED, "1", "100%", Tried(TWO, MAX_ATTEMPTS - 1), None, STAGE, "does not run"),
-        (State.PROVISIONED, "1", "100%", Tried(TWO, MAX_ATTEMPTS), None, WAIT, f"failed {MAX_ATTEMPTS} times"),
-        (State.PROVISIONED, "1", "100%", Tried(THREE, MAX_ATTEMPTS), None, STAGE, "does not run"),
+        (State.PROVISIONED, "1", "100%", tried_at(MONDAY_NOON, MAX_ATTEMPTS - 1), None, STAGE, "does not run"),
+        (State.PROVISIONED, "1", "100%", tried_at(MONDAY_NOON), None, WAIT, f"failed {MAX_ATTEMPTS} times"),
+        (State.PROVISIONED, "1", "100%", tried_at(MONDAY_NOON, sha384=THREE), None, STAGE, "does not run"),
+        # Its server was away, its address was wrong, the clock of the machine was.
+        (State.PROVISIONED, "1", "100%", tried_at(MONDAY_NOON - timedelta(days=1)), None, STAGE, "does not run"),
+        (State.PROVISIONED, "1", "100%", tried_at(MONDAY_NOON, url="https://x.example/a"), None, STAGE, "does not run"),
+        (State.PROVISIONED, "1", "100%", tried_at(MONDAY_NOON + timedelta(hours=1)), None, STAGE, "does not run"),
+        (State.PROVISIONED, "1", "100%", Tried(TWO, 5, None, URL, "who knows"), None, STAGE, "does not run"),
+        (State.PROVISIONED, "1", "100%", Tried(TWO, 5), None, STAGE, "does not run"),  # of an earlier version
     ],
 )  # fmt: skip
 def test_decide(
@@ -102,9 +117,10 @@ def test_rollout_grows_and_differs_with_the_image() -> None:
 
 
 def test_tried() -> None:
-    tried = Tried().staging(ONE).staging(ONE)
-    assert tried == Tried(ONE, 2)
-    assert tried.finalizing(ONE).staging(TWO) == Tried(TWO, 1, ONE)
+    tried = tried_at(MONDAY_NOON, 2, sha384=ONE)
+    assert tried == Tried(ONE, 2, None, URL, "2026-11-23T12:00:00")
+    image = OfferedImage(url=URL, sha384=TWO)
+    assert tried.finalizing(ONE).staging(image, SATURDAY_NIGHT) == Tried(TWO, 1, ONE, URL, "2026-11-28T23:00:00")
 
 
 def test_the_configuration_changes_in_its_image_alone() -> None:
