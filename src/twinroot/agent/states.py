@@ -136,7 +136,8 @@ def _again(ways: dict[Trigger, Transition]) -> dict[Trigger, Transition]:
 
 
 _DONE = Transition(_S.PROVISIONED, Spec.SETTLED, last_error=LastError.CLEARED)
-_SWITCHED = Transition(_S.PROVISIONED, Spec.SETTLED, Volume.SWITCHED)
+# An error of an earlier try to commit is none of the system that runs.
+_SWITCHED = Transition(_S.PROVISIONED, Spec.SETTLED, Volume.SWITCHED, last_error=LastError.CLEARED)
 
 TRANSITIONS: dict[State, dict[Trigger, Transition]] = {
     _S.NOT_PROVISIONED: {_T.INSTALL_STAGED: _staged(_S.CLEAN_INSTALL_STAGED)},
