@@ -182,10 +182,14 @@ def _run_diagnose(arguments: argparse.Namespace) -> int:
 
 
 def _run_start_network(arguments: argparse.Namespace) -> int:
-    from twinroot.agent.start_network import start_network
+    from twinroot.agent.agent_config import read_datastore_path
+    from twinroot.agent.start_network import is_installed, start_network
     from twinroot.config.load_host import load_host_config
 
     def work(_emit: Emit) -> None:
+        if is_installed(read_datastore_path()):
+            log.info("Nothing to do: the network of this machine is that of its status, and is changed by an update")
+            return
         loaded = load_host_config(arguments.config)
         report_problems(loaded.warnings, logging.WARNING, arguments.log_format)
         if not start_network(loaded.config):

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from twinroot.agent.datastore import Datastore
 from twinroot.agent.errors import ServicingError
+from twinroot.agent.host_status import HostStatus
 from twinroot.agent.osconfig.network import NETPLAN
-from twinroot.agent.start_network import network_of, start_network
+from twinroot.agent.start_network import is_installed, network_of, start_network
 from twinroot.config.host.config import HostConfig
 from twinroot.config.load_host import parse_host_config
 
@@ -53,3 +55,13 @@ def test_a_network_that_cannot_be_started(netplan: Path, tmp_path: Path) -> None
     with pytest.raises(ServicingError, match=r"cannot be started: .*no such card") as caught:
         start_network(config(TARGET), tmp_path / "root")
     assert caught.value.record()["error"] == "start-network"
+
+
+def test_an_installed_machine_has_its_network(tmp_path: Path) -> None:
+    """A configuration that an update refused must not come true at the next boot."""
+    path = tmp_path / "datastore.sqlite"
+    assert not is_installed(path)
+    for found, expected in [(HostStatus(is_management_os=True), False), (HostStatus(), True)]:
+        with Datastore.create(path) as datastore:
+            datastore.write(found)
+        assert is_installed(path) is expected
