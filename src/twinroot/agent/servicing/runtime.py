@@ -6,6 +6,7 @@ import logging
 from datetime import UTC, datetime
 from pathlib import Path
 
+from twinroot.agent.errors import ServicingError
 from twinroot.agent.health.checks import run_checks, write_log
 from twinroot.agent.health.verdict import health_error
 from twinroot.agent.osconfig.files import load_files, write_files
@@ -41,11 +42,21 @@ def finalize(agent: Agent, ledger: Ledger) -> Result:
             raise health_error(failures)
     except TwinrootError as error:
         log.error("The update failed, so that the machine goes back to what it was: %s", error)
-        apply(new, old)
+        _undo(new, old, as_servicing_error(error))
         ledger.move(Trigger.UNDONE)
         raise as_servicing_error(error) from error
     ledger.move(Trigger.FINALIZED)
     return Result(Outcome.DONE)
+
+
+def _undo(new: HostConfig, old: HostConfig, why: ServicingError) -> None:
+    """Go back from a configuration that failed; ServicingError with both reasons when that fails too."""
+    try:
+        apply(new, old)
+    except TwinrootError as error:
+        message = f"{why.message}; and the machine could not go back to what it was: {error.message}"
+        hint = "put right what is wrong, and update again: nothing is undone by itself any more"
+        raise ServicingError(why.name, message, hint=hint, inner=why.inner) from error
 
 
 def apply(old: HostConfig, new: HostConfig) -> None:
@@ -53,6 +64,15 @@ def apply(old: HostConfig, new: HostConfig) -> None:
     if old.os.netplan != new.os.netplan:
         log.info("Applying the network configuration")
         apply_at_runtime(new.os.netplan)
+    if left := left_alone(old, new):
+        # Nobody knows what was there before.
+        log.warning("What was written to these files stays there: %s", ", ".join(left))
     added = [file for file in new.os.additional_files if file not in old.os.additional_files]
     if added:
         write_files(_ROOT, load_files(added))
+
+
+def left_alone(old: HostConfig, new: HostConfig) -> list[str]:
+    """The files that an earlier configuration wrote, and this one does not know. Pure."""
+    known = {file.destination for file in new.os.additional_files}
+    return sorted({file.destination for file in old.os.additional_files} - known)
