@@ -29,6 +29,10 @@ _TABLE = """CREATE TABLE IF NOT EXISTS hoststatus (
 _WAIT = 10.0  # seconds for another process to finish with the file
 
 
+# What SQLite says of a file that is none of its own, or not any more.
+_DAMAGED = ("not a database", "malformed", "no such table")
+
+
 class Datastore:
     """An open datastore. Use it in a `with` statement."""
 
@@ -146,6 +150,8 @@ def _errors(path: Path, name: str) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         hint = "run this as root" if "unable to open" in str(error) and os.geteuid() else None
+        if any(words in str(error) for words in _DAMAGED):
+            hint = f"put {path} aside, and tell the agent anew what this machine is: trident offline-initialize"
         raise ServicingError("datastore", f"{path}: {error}", hint=hint, inner=name) from error
 
 

@@ -74,9 +74,9 @@ def _serve(arguments: argparse.Namespace) -> bool:
     import asyncio
 
     from twinroot.agent.errors import ServicingError
-    from twinroot.cli.daemon_operation import remove_left_over, this_program
-    from twinroot.cli.daemon_server import ENDING, Daemon
-    from twinroot.cli.daemon_socket import listening
+    from twinroot.agent.remote.listening import listening
+    from twinroot.agent.remote.operation import remove_left_over, this_program
+    from twinroot.agent.remote.server import ENDING, Daemon
 
     if os.geteuid() != 0:
         raise ServicingError("check-root-privileges", "this needs root", hint="run it with sudo")

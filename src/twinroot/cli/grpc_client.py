@@ -18,7 +18,7 @@ from twinroot.errors import HostError, InputError, UsageError
 from twinroot.events import Emit
 
 if TYPE_CHECKING:
-    from twinroot.cli.grpc_call import Request
+    from twinroot.agent.remote.client import Request
 
 log = logging.getLogger("twinroot.cli")
 
@@ -83,7 +83,7 @@ def _refuse(arguments: argparse.Namespace) -> int:
 
 def _version(arguments: argparse.Namespace) -> int:
     def work(_emit: Emit) -> Show:
-        from twinroot.cli.grpc_call import version
+        from twinroot.agent.remote.client import version
 
         found = version(_path(arguments.server))
         return lambda: print(found)
@@ -93,7 +93,7 @@ def _version(arguments: argparse.Namespace) -> int:
 
 def _update(arguments: argparse.Namespace) -> int:
     def request() -> Request | None:
-        from twinroot.cli.grpc_call import update_request
+        from twinroot.agent.remote.client import update_request
 
         allowed = arguments.allowed_operations
         text = _text(arguments.config) if "stage" in allowed else ""
@@ -104,7 +104,7 @@ def _update(arguments: argparse.Namespace) -> int:
 
 def _commit(arguments: argparse.Namespace) -> int:
     def request() -> Request:
-        from twinroot.cli.grpc_call import commit_request
+        from twinroot.agent.remote.client import commit_request
 
         return commit_request()
 
@@ -117,7 +117,7 @@ def _service(arguments: argparse.Namespace, failure: str, request: Callable[[], 
 
     def work(_emit: Emit) -> None:
         nonlocal due, started
-        from twinroot.cli.grpc_call import check, reboot_started, reboot_wanted, service
+        from twinroot.agent.remote.client import check, reboot_started, reboot_wanted, service
 
         asked = request()
         if asked is None:

@@ -246,3 +246,13 @@ def test_every_kind_of_get() -> None:
     assert found["last-error"] is None
     assert [each["kind"] for each in found["rollback-chain"]] == ["ab"]
     assert found["rollback-target"]["image"]["sha384"] == "1" * 96
+
+
+@pytest.mark.parametrize("content", [b"text\n" * 1000, b""])
+def test_a_damaged_file_has_a_way_out(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "datastore.sqlite"
+    path.write_bytes(content)
+    with pytest.raises(ServicingError) as caught:
+        Datastore.open(path)
+    assert caught.value.hint is not None
+    assert f"put {path} aside" in caught.value.hint and "trident offline-initialize" in caught.value.hint

@@ -1,6 +1,6 @@
 """The daemon's server: one loop that takes connections, one operation at a time, and an end when nobody wants anything.
 
-What requests mean is in `agent/remote/`; a command is carried out in a thread (`daemon_operation.py`).
+What requests mean is in `orders.py`; a command is carried out in a thread (`operation.py`).
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from twinroot import __version__
 from twinroot.agent.remote import orders
 from twinroot.agent.remote import trident_v1_pb2 as v1
 from twinroot.agent.remote.answers import Ended, completed, restarts
+from twinroot.agent.remote.operation import carry_out
 from twinroot.agent.remote.orders import Order
-from twinroot.cli.daemon_operation import carry_out
-from twinroot.cli.daemon_protocol import Connections, receive
+from twinroot.agent.remote.protocol import Connections, receive
 from twinroot.errors import InputError
 
 log = logging.getLogger("twinroot.remote")
