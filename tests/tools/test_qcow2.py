@@ -10,6 +10,7 @@ import pytest
 
 from twinroot.base.image import check_disk, probe
 from twinroot.errors import TwinrootError
+from twinroot.formats.qcow2 import tables_end
 from twinroot.units import KIB, MIB
 
 
@@ -25,6 +26,15 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
         disk.write(os.urandom(1536 * KIB))
     subprocess.run(["qemu-img", "convert", "-O", "qcow2", raw, image], check=True)
     return image
+
+
+def test_impossible_cluster_size(whole: Path, tmp_path: Path) -> None:
+    odd = tmp_path / "odd.qcow2"
+    data = bytearray(whole.read_bytes()[:512])
+    data[20:24] = b"\xff" * 4
+    odd.write_bytes(data)
+    with odd.open("rb") as file, pytest.raises(TwinrootError, match="impossible cluster size"):
+        tables_end(file)
 
 
 def test_whole_image(whole: Path) -> None:

@@ -61,9 +61,7 @@ def run_command(
 def _check_log_file(arguments: argparse.Namespace) -> None:
     """InputError where the log would be written over what the command works on."""
     path = arguments.log_file
-    if path is None or (path.exists() and not path.is_file()):
-        return
-    for name, value in vars(arguments).items():
+    for name, value in vars(arguments).items() if path else ():
         for other in value if isinstance(value, list | tuple) else [value]:
             if name != "log_file" and isinstance(other, Path) and _same(path, other):
                 message = "--log-file names a file that the command works on"
@@ -71,7 +69,12 @@ def _check_log_file(arguments: argparse.Namespace) -> None:
 
 
 def _same(one: Path, other: Path) -> bool:
-    return one.absolute() == other.absolute() or (one.exists() and other.exists() and one.samefile(other))
+    if one.absolute() == other.absolute():
+        return True
+    try:
+        return one.is_file() and one.samefile(other)
+    except (OSError, ValueError):
+        return False  # What is wrong with a path is told where it is used.
 
 
 def _code(error: TwinrootError, arguments: argparse.Namespace, failed: int) -> int:

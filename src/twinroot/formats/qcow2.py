@@ -14,6 +14,7 @@ from twinroot.errors import FormatError
 
 _MAGIC = b"QFI\xfb"
 _HEADER = struct.Struct(">4sIQIIQIIQ")
+_CLUSTER_BITS = range(9, 22)
 _OFFSET = 0x00FF_FFFF_FFFF_FE00  # of the second-level table in an entry of the first level
 
 
@@ -28,6 +29,8 @@ def tables_end(file: BinaryIO) -> int:
     if len(header) < _HEADER.size or not header.startswith(_MAGIC):
         raise FormatError("the file has no qcow2 header")
     _magic, _version, _backing, _length, cluster_bits, _size, _crypt, entries, offset = _HEADER.unpack(header)
+    if cluster_bits not in _CLUSTER_BITS:
+        raise FormatError("the qcow2 header has an impossible cluster size")
     end: int = offset + 8 * entries
     # Before it is read: a damaged header may want more memory than there is.
     if end > file.seek(0, os.SEEK_END):

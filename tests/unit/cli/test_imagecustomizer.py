@@ -149,12 +149,15 @@ def test_a_wrong_config_is_told_with_its_places(tmp_path: Path) -> None:
         (["--config-file", "EMPTY", "--image-file", "x", "--output-path", "/no/x"], "no output format"),
         (["--config-file", "EMPTY", "--log-format=json", "--log-color=always"], "cannot be used together"),
         (["--config-file", "EMPTY", "--log-file", "/proc/x/y"], "the log file cannot be written"),
+        (["--config-file", "EMPTY", "--log-file", "x" * 300], "the log file cannot be written"),
+        (["--config-file", "y" * 300, "--log-file", "LOG"], "y" * 300),
         (["--config-file", "EMPTY", "--log-file", "EMPTY"], "--log-file names a file that the command works on"),
     ],
 )
 def test_wrong_input_is_one_clear_error(tmp_path: Path, words: list[str], message: str) -> None:
     (tmp_path / "empty.yaml").write_text("{}\n")
-    names = {"EMPTY": str(tmp_path / "empty.yaml"), "DIR": str(tmp_path)}
+    (tmp_path / "log").touch()
+    names = {"EMPTY": str(tmp_path / "empty.yaml"), "DIR": str(tmp_path), "LOG": str(tmp_path / "log")}
     extra = ["--output-image-format", "raw"] if "DIR" in words else []
     result = run("--build-dir", tmp_path / "b", *(names.get(word, word) for word in words), *extra)
     assert result.returncode == 1 and result.stdout == ""

@@ -59,16 +59,14 @@ class Agent:
         """Whether another system starts next time, and the machine did not start anew since that was so."""
         return self._armed.exists()
 
-    @contextmanager
-    def arming(self) -> Iterator[None]:
-        """Have another system start next time while the block runs. What notes that ends with the running system."""
+    def note_arming(self) -> None:
+        """Note that another system is made to start next time, until the running one ends."""
         self._armed.parent.mkdir(parents=True, exist_ok=True)
         self._armed.touch()
-        try:
-            yield
-        except BaseException:
-            self._armed.unlink()
-            raise
+
+    def note_standing_down(self) -> None:
+        """Note that no other system starts next time after all."""
+        self._armed.unlink(missing_ok=True)
 
     @property
     def _armed(self) -> Path:

@@ -32,10 +32,11 @@ def finalize_update(agent: Agent, ledger: Ledger) -> Result:
         check_slot(side, side.label(devices.volume))
         ledger.move(Trigger.FINALIZED)
         try:
-            with agent.arming():
-                slots.arm(side, devices.volume, before.ab_active_volume, partitions, install=False)
+            agent.note_arming()
+            slots.arm(side, devices.volume, before.ab_active_volume, partitions, install=False)
         except BaseException:
             if slots.stand_down(side, devices.volume):
+                agent.note_standing_down()
                 ledger.write(before)
             raise
     return transition_result(ledger)

@@ -74,10 +74,11 @@ def _finalize(agent: Agent, ledger: Ledger) -> Result:
         # The status comes first, for the same reason as in an update.
         ledger.move(Trigger.FINALIZED)
         try:
-            with agent.arming():
-                slots.arm_rollback(side, devices.volume, active, partitions)
+            agent.note_arming()
+            slots.arm_rollback(side, devices.volume, active, partitions)
         except BaseException:
             if slots.stand_down(side, devices.volume):
+                agent.note_standing_down()
                 ledger.write(before)
             raise
     return transition_result(ledger)
