@@ -39,7 +39,14 @@ def _line_fits(line: str, suite: str) -> bool:
     return (words[2] == suite or words[2].startswith(f"{suite}-")) and "main" in words[3:]
 
 
-def bootstrap(root: Path, packages: Sequence[str], *, initramfs: bool, suite: str = SUITE) -> None:
+def bootstrap(
+    root: Path,
+    packages: Sequence[str],
+    *,
+    initramfs: bool,
+    suite: str = SUITE,
+    components: Sequence[str] = ("main",),
+) -> None:
     """Make a root of Debian's or Ubuntu's suite with the packages, without documentation except the copyright files.
 
     With `initramfs` false the kernel's initramfs is left out, which saves a minute where it is not wanted.
@@ -50,7 +57,7 @@ def bootstrap(root: Path, packages: Sequence[str], *, initramfs: bool, suite: st
         [
             "mmdebstrap",
             "--variant=apt",
-            "--components=main" if suite == SUITE else "--components=main,universe",
+            f"--components={','.join(components)}",
             "--quiet",
             f"--include={','.join(packages)}",
             '--aptopt=APT::Install-Recommends "false"',

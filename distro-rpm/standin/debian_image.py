@@ -22,6 +22,7 @@ class System:
 
     name: str
     suite: str
+    components: tuple[str, ...]
     packages: tuple[str, ...]
     shim: str
     """The name of signed shim, below /usr/lib/shim."""
@@ -34,8 +35,8 @@ class System:
         return Layout(self.name, disk_size=4 * GIB, esp_size=64 * MIB)
 
 
-_DEBIAN = System("debian", SUITE, DEBIAN, "shimx64.efi.signed", "mmx64.efi.signed")
-_UBUNTU = System("ubuntu", UBUNTU_SUITE, UBUNTU, "shimx64.efi.signed.latest", "mmx64.efi")
+_DEBIAN = System("debian", SUITE, ("main",), DEBIAN, "shimx64.efi.signed", "mmx64.efi.signed")
+_UBUNTU = System("ubuntu", UBUNTU_SUITE, ("main", "universe"), UBUNTU, "shimx64.efi.signed.latest", "mmx64.efi")
 _GRUB_DEFAULTS = """GRUB_DEFAULT=0
 GRUB_TIMEOUT=0
 GRUB_DISTRIBUTOR={distributor}
@@ -68,14 +69,14 @@ def build_ubuntu(output: Path) -> Path:
 def _build(system: System, output: Path) -> Path:
     target = output / f"base/{system.name}.qcow2"
     modules = ("chroot", "debian", "debian_image", "disk", "grubcfg")
-    stamp = Stamp.of(modules=modules, text=[system.suite, *system.packages])
+    stamp = Stamp.of(modules=modules, text=[system.suite, *system.components, *system.packages])
     if fresh(target, stamp):
         return target
     target.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{system.name}-", dir=output) as scratch:
         work = Path(scratch)
         root = work / "root"
-        bootstrap(root, system.packages, initramfs=True, suite=system.suite)
+        bootstrap(root, system.packages, initramfs=True, suite=system.suite, components=system.components)
         _configure(root, system)
         grubcfg.make(root, system.layout, work, name="grub")
         _boot_loader(root, system)
