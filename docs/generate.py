@@ -68,7 +68,7 @@ def _last_commands(parser: argparse.ArgumentParser) -> Iterator[argparse.Argumen
 def _commands(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
-            yield from action.choices.values()
+            yield from dict.fromkeys(action.choices.values())  # another name leads to the same command
 
 
 def _own(parser: argparse.ArgumentParser, left_out: Iterable[str]) -> list[argparse.Action]:

@@ -126,5 +126,5 @@ def test_what_is_no_disk(loop: Path, tmp_path: Path) -> None:
 def test_uuids_of_other_disks(loop: Path, tmp_path: Path) -> None:
     paths = install(loop, tmp_path / "links")
     named = {UUID(Path(path).name) for path in paths.values()}
-    assert foreign_uuids({}, tmp_path / "links") == named
-    assert foreign_uuids({"os": disk_facts(loop)}, tmp_path / "links") == frozenset()
+    assert foreign_uuids([], tmp_path / "links") == named
+    assert foreign_uuids([disk_facts(loop)], tmp_path / "links") == frozenset()

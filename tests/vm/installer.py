@@ -6,6 +6,7 @@ spared. The machine's firmware starts the kernel itself.
 
 from __future__ import annotations
 
+import json
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ os:
   additionalFiles:
     - {{source: host.yaml, destination: /etc/trident/config.yaml}}
     - {{content: '', destination: /etc/fstab}}
+    - {{content: {unit}, destination: /etc/systemd/system/trident-install.service.d/test.conf}}
 """
 _PACK = (
     """cd "$1" && find . -xdev -not -path './boot/*' -print0 | cpio --null --quiet -o -H newc | zstd -q -3 > "$2\""""
@@ -54,11 +56,11 @@ class Installer:
         )
 
 
-def build_installer(place: Path, host_configuration: dict[str, object]) -> Installer:
-    """An installer for a host configuration."""
+def build_installer(place: Path, host_configuration: dict[str, object], unit: str = "") -> Installer:
+    """An installer for a host configuration. `unit` is added to the unit that installs."""
     (place / "host.yaml").write_text(yaml.safe_dump(host_configuration))
     config, image = place / "installer.yaml", place / "installer.raw"
-    config.write_text(_CONFIG.format())
+    config.write_text(_CONFIG.format(unit=json.dumps(unit)))
     done = customize(config, built(BASE_RPM), image, place / "build", "--rpm-source", agent_rpms())
     assert done.code == 0, done.stderr
     with mounted_root(image, place) as tree:

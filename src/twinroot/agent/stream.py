@@ -45,15 +45,22 @@ class Written:
 
 
 def write_image(
-    cosi: CosiFile, image: ImageFile, target: Path, *, advance: Callable[[int], None] = lambda _done: None
+    cosi: CosiFile,
+    image: ImageFile,
+    target: Path,
+    *,
+    start: int = 0,
+    size: int | None = None,
+    advance: Callable[[int], None] = lambda _done: None,
 ) -> Written:
-    """Make the beginning of a partition (or file) the contents of an image, and sync it.
+    """Make a partition (or file) begin with the contents of an image, and sync it.
 
-    `advance` hears how many bytes of the contents are done. Raises FormatError when the image is damaged or too large
+    `start` and `size`, in bytes, are where on the target the partition lies; without, it is the whole target. `advance`
+    hears how many bytes of the contents are done. Raises FormatError when the image is damaged or too large
     for the target, HostError when the target cannot be written. After any error the target holds a mixture.
     """
     with _opened(target) as fd, DirectFile(fd) as file:
-        room = os.lseek(fd, 0, os.SEEK_END)
+        room = os.lseek(fd, 0, os.SEEK_END) - start if size is None else size
         if image.uncompressed_size > room:
             raise FormatError(
                 f"'{image.path}' holds {image.uncompressed_size} bytes, but {target} has only {room}",
@@ -62,12 +69,19 @@ def write_image(
             )
         done = written = 0
         # Closed before the descriptors are, so that no worker writes to another file of that number.
-        with closing(cosi.process(image, _Target(fd, file).make_equal)) as parts:
+        with closing(cosi.process(image, _Target(fd, file, start).make_equal)) as parts:
             for part in parts:
                 done, written = done + part.written + part.kept, written + part.written
                 advance(done)
         file.sync()
         return Written(written, done - written)
+
+
+def clear(target: Path, start: int, length: int) -> None:
+    """Make a stretch of a disk (or file) zeros, and sync it; HostError when it cannot be written."""
+    with _opened(target) as fd, DirectFile(fd) as file:
+        _Target(fd, file, start).make_equal(iter([Piece(0, length, None)]))
+        file.sync()
 
 
 @contextmanager
@@ -87,10 +101,10 @@ def _opened(target: Path) -> Iterator[int]:
 
 
 class _Target:
-    """What is written to. Several threads may use it at once, for different places."""
+    """What is written to, from the byte `start` on. Several threads may use it at once, for different places."""
 
-    def __init__(self, fd: int, file: DirectFile) -> None:
-        self._fd, self._file = fd, file
+    def __init__(self, fd: int, file: DirectFile, start: int) -> None:
+        self._fd, self._file, self._start = fd, file, start
         self._local = threading.local()
 
     def make_equal(self, pieces: Iterator[Piece]) -> Written:
@@ -103,14 +117,15 @@ class _Target:
 
     def _write(self, piece: Piece) -> int:
         """Write what differs; how many bytes that were."""
-        end = piece.offset + piece.length
+        start = self._start + piece.offset
+        end = start + piece.length
         if piece.data is None:
-            runs = _data_runs(self._fd, piece.offset, end)
+            runs = _data_runs(self._fd, start, end)
             return sum(self._step(_ZEROS[offset % PAGE :][:length], offset) for offset, length in runs)
-        if _next_data(self._fd, piece.offset) >= end:
-            return self._pwrite(piece.data, piece.offset)  # over a hole: no grain of a piece of data is zero
+        if _next_data(self._fd, start) >= end:
+            return self._pwrite(piece.data, start)  # over a hole: no grain of a piece of data is zero
         steps = range(0, piece.length, _STEP)
-        return sum(self._step(piece.data[at : at + _STEP], piece.offset + at) for at in steps)
+        return sum(self._step(piece.data[at : at + _STEP], start + at) for at in steps)
 
     def _step(self, wanted: memoryview, offset: int) -> int:
         length = len(wanted)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from twinroot.cli.arguments import Parser
 from twinroot.cli.frame import Show, run_command
 from twinroot.cli.servicing import FAILED, add_operations, restart
+from twinroot.cli.stream_disk import add_image, image_url
 from twinroot.errors import HostError, InputError, UsageError
 from twinroot.events import Emit
 
@@ -35,8 +36,6 @@ _REFUSED = {
     "get": "trident get",
     "validate": "trident validate",
     "rollback": "trident rollback",
-    "stream-disk": "trident install",
-    "stream-image": "trident install",
 }
 """What the peer's client has and ours has not, with what to use instead."""
 
@@ -57,7 +56,13 @@ def add(commands: Any, add_global_flags: Callable[[argparse.ArgumentParser], Non
     text = "Have the daemon do what `trident commit` does."
     commit = below.add_parser("commit", help="have it keep the system that runs", description=text)
     commit.set_defaults(run=_commit)
-    for command in (version, update, commit):
+    text = "Have the daemon do what `trident stream-disk` does."
+    stream = below.add_parser(
+        "stream-disk", aliases=["stream-image"], help="have it write an image onto a whole disk", description=text
+    )
+    add_image(stream)
+    stream.set_defaults(run=_stream)
+    for command in (version, update, commit, stream):
         _add_server(command, default=argparse.SUPPRESS)
         add_global_flags(command)
     for name in _REFUSED:
@@ -109,6 +114,15 @@ def _commit(arguments: argparse.Namespace) -> int:
         return commit_request()
 
     return _service(arguments, "the system that runs was not committed", request)
+
+
+def _stream(arguments: argparse.Namespace) -> int:
+    def request() -> Request:
+        from twinroot.agent.remote.client import stream_request
+
+        return stream_request(image_url(arguments.image), arguments.hash)
+
+    return _service(arguments, "the image was not written", request)
 
 
 def _service(arguments: argparse.Namespace, failure: str, request: Callable[[], Request | None]) -> int:

@@ -31,6 +31,8 @@ _PATIENCE = 600.0  # seconds for a restart that was asked for to come
 _OPERATIONS = ("stage", "finalize")
 
 Work = Callable[["Agent", "Ledger"], "Result"]
+Perform = Callable[["Agent"], "tuple[ServicingError | None, Report]"]
+"""Does a command; its error, which a machine that has to start anew may have as well, and what it did."""
 
 
 def add_install(command: argparse.ArgumentParser) -> None:
@@ -88,6 +90,11 @@ def add_operations(command: argparse.ArgumentParser) -> None:
 
 def _add_files(command: argparse.ArgumentParser) -> None:
     command.add_argument("-s", "--status", type=Path, metavar="FILE", help="write the status to a file afterwards")
+    add_reports(command)
+
+
+def add_reports(command: argparse.ArgumentParser) -> None:
+    """The flags of what a command tells of its end."""
     command.add_argument("-e", "--error", type=Path, metavar="FILE", help="write the error to a file if there is one")
     # For the daemon: a restart is left to the caller, who hears of it and of all else from this file
     # (agent/remote/report.py), and standard error has the lines of the log file.
@@ -170,10 +177,26 @@ def _run(
     arguments: argparse.Namespace, failure: str, work: Work, *, installing: bool = False, datastore: Path | None = None,
     absent: bool = False,
 ) -> int:  # fmt: skip
-    """Run a command that changes the machine, write the files that were asked for, restart where that is due.
+    """Run a command that changes the machine's status, too.
 
     `absent`: it has nothing to do on a machine without a datastore, such as one that was started from an image.
     """
+    from twinroot.agent.remote.report import Report
+
+    def perform(agent: Agent) -> tuple[ServicingError | None, Report]:
+        if absent and not agent.datastore.exists():
+            log.info("Nothing to do: there is no datastore at %s", agent.datastore)
+            log.info("To update this machine, tell it what it is with: trident offline-initialize")
+            return None, Report()
+        return _serviced(agent, work, installing=installing)
+
+    return run_servicing(arguments, failure, perform, datastore=datastore)
+
+
+def run_servicing(
+    arguments: argparse.Namespace, failure: str, perform: Perform, *, datastore: Path | None = None
+) -> int:
+    """Run a command that changes the machine, write the files that were asked for, restart where that is due."""
     from twinroot.agent.remote.report import Report
 
     report = Report()
@@ -187,11 +210,7 @@ def _run(
             agent = Agent(emit=emit, log_file=arguments.log_file)
             agent = agent if datastore is None else replace(agent, datastore=datastore)
             with _files(arguments, agent):
-                if absent and not agent.datastore.exists():
-                    log.info("Nothing to do: there is no datastore at %s", agent.datastore)
-                    log.info("To update this machine, tell it what it is with: trident offline-initialize")
-                    return
-                error, report = _serviced(agent, work, installing=installing)
+                error, report = perform(agent)
                 if error:
                     raise error
         except TwinrootError as failed:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from twinroot import __version__
-from twinroot.cli import daemon, grpc_client, offline_initialize, servicing
+from twinroot.cli import daemon, grpc_client, offline_initialize, servicing, stream_disk
 from twinroot.cli.arguments import Parser
 from twinroot.cli.frame import Show, report_problems, run_command
 from twinroot.events import Emit
@@ -76,6 +76,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_global_flags(command, top=False)
     command.set_defaults(run=_run_get)
     offline_initialize.add(commands, lambda parser: _add_global_flags(parser, top=False))
+    stream_disk.add(commands, lambda parser: _add_global_flags(parser, top=False))
     _add_diagnose(commands)
     _add_start_network(commands)
     daemon.add(commands, lambda parser: _add_global_flags(parser, top=False))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 from twinroot.distro.distro import parse_os_release
 from twinroot.distro.packages import InstalledPackage
 from twinroot.formats import gpt
+from twinroot.formats.cosi.layout import read_table
 from twinroot.formats.cosi.model import Filesystem, ImageFile, Metadata
-from twinroot.formats.cosi.reader import CosiFile, open_cosi
+from twinroot.formats.cosi.reader import open_cosi
 from twinroot.output.inspect_disk import disk_facts, os_name
 from twinroot.output.inspection import (
     BootSummary,
@@ -48,14 +48,6 @@ def inspect_cosi(path: Path) -> Inspection:
             ),
             notes=tuple(str(finding) for finding in cosi.findings),
         )
-
-
-def read_table(cosi: CosiFile) -> gpt.Table | None:
-    """The partition table in a COSI file; None before revision 1.2, which has none."""
-    region = cosi.metadata.gpt_region()
-    if region is None or cosi.metadata.disk is None:
-        return None
-    return gpt.read_table(io.BytesIO(cosi.read(region.image)), cosi.metadata.disk.size)
 
 
 def _partitions(metadata: Metadata, table: gpt.Table) -> tuple[PartitionFacts, ...]:

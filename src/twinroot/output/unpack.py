@@ -11,40 +11,20 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
-from twinroot.errors import FormatError, InputError
 from twinroot.events import Emit, phase
 from twinroot.formats import gpt
+from twinroot.formats.cosi.layout import Placed, disk_table, placed_images
 from twinroot.formats.cosi.model import ImageFile, Metadata
 from twinroot.formats.cosi.reader import CosiFile, open_cosi
 from twinroot.formats.source import FileRegion
 from twinroot.formats.zstd_reader import Piece
 from twinroot.output.disk import copy_data
-from twinroot.output.inspect_cosi import read_table
 from twinroot.output.space import naming_full_disk
 from twinroot.plan.disk import EXT_TYPES
 from twinroot.tools import blkid, e2fsprogs
 from twinroot.tools.e2fsprogs import Location
-
-# The boot code of the first sector; behind it come the disk signature and the partition entries (UEFI 5.2.1).
-_BOOT_CODE = 440
-
-
-@dataclass(frozen=True)
-class Placed:
-    """An image and its partition: `offset` and `size` of the partition on the disk, in bytes."""
-
-    partition: gpt.Partition
-    offset: int
-    size: int
-    image: ImageFile
-
-    @property
-    def shrunk(self) -> bool:
-        """Whether the image is shorter than its partition."""
-        return self.image.uncompressed_size < self.size
 
 
 def unpack(path: Path, raw: Path, scratch: Path, emit: Emit, *, grow: bool = True) -> tuple[Metadata, gpt.Table]:
@@ -64,36 +44,9 @@ def unpack(path: Path, raw: Path, scratch: Path, emit: Emit, *, grow: bool = Tru
             if grown:
                 with phase(emit, "grow", "Growing filesystems", total=len(grown), unit="filesystems") as advance:
                     _place_grown(grown, disk.fileno(), advance)
-            _write_table(cosi, table, disk.fileno())
+            os.pwrite(disk.fileno(), gpt.primary_bytes(table), 0)
+            os.pwrite(disk.fileno(), gpt.backup_bytes(table), gpt.backup_offset(table))
         return cosi.metadata, table
-
-
-def disk_table(cosi: CosiFile) -> gpt.Table:
-    """The partition table; InputError for a revision of the format without one."""
-    table = read_table(cosi)
-    if table is None:
-        version = ".".join(map(str, cosi.metadata.version))
-        raise InputError(
-            f"this COSI file is of revision {version}, which carries filesystems but no disk layout",
-            where=cosi.name,
-            hint="make it again as COSI 1.2; its content can be shown with: twinroot inspect",
-        )
-    return table
-
-
-def placed_images(cosi: CosiFile, table: gpt.Table) -> list[Placed]:
-    """Every partition image with its place; FormatError when images and table do not fit each other."""
-    regions = {region.number: region.image for region in cosi.metadata.partition_regions()}
-    if set(regions) != {partition.number for partition in table.partitions}:
-        raise FormatError("the images in the COSI file are not those of its partition table", where=cosi.name)
-    found = []
-    for partition in table.by_start():
-        image = regions[partition.number]
-        placed = Placed(partition, table.offset(partition), table.size(partition), image)
-        if image.uncompressed_size > placed.size:
-            raise FormatError(f"the image of partition {partition.number} is larger than it", where=cosi.name)
-        found.append(placed)
-    return found
 
 
 def _growing(metadata: Metadata, images: list[Placed]) -> set[int]:
@@ -154,11 +107,3 @@ def _place_grown(apart: list[tuple[Placed, Path]], fd: int, advance: Callable[[i
         copy_data(FileRegion(image, 0, image.stat().st_size), fd, placed.offset)
         image.unlink()
         advance(done)
-
-
-def _write_table(cosi: CosiFile, table: gpt.Table, fd: int) -> None:
-    region = cosi.metadata.gpt_region()
-    primary = gpt.primary_bytes(table)
-    boot_code = cosi.read(region.image)[:_BOOT_CODE] if region else b""
-    os.pwrite(fd, boot_code + primary[len(boot_code) :], 0)
-    os.pwrite(fd, gpt.backup_bytes(table), gpt.backup_offset(table))

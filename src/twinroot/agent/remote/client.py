@@ -51,6 +51,12 @@ def commit_request() -> Request:
     return Request("CommitService/Commit", v1.CommitRequest(reboot=_OURS))
 
 
+def stream_request(url: str, image_hash: str) -> Request:
+    """What to ask for to have an image written onto a whole disk."""
+    message = v1.StreamDiskRequest(image_url=url, image_hash=image_hash, reboot=_OURS)
+    return Request("StreamingService/StreamDisk", message)
+
+
 def version(path: Path) -> str:
     """The version of the daemon behind a socket; TwinrootError when it does not say it."""
 

@@ -58,7 +58,8 @@ def carry_out(program: Sequence[str], order: Order, say: Callable[[v1.Log], None
             with (folder / CONFIG_NAME).open("w", encoding="utf-8", newline="") as stream:
                 stream.write(order.config)
         argv = [*program, *command_line(order, folder)]
-        result = run(argv, env=child_environment(os.environ), ok=_ANY, merged=True, on_line=heard)
+        stdin = order.image.encode() if order.image else None
+        result = run(argv, stdin=stdin, env=child_environment(os.environ), ok=_ANY, merged=True, on_line=heard)
         report = folder / REPORT_NAME
         text = report.read_text().replace(f"{folder}/", "") if report.exists() else ""
     return Ended(result.code, read_report(text), last_error)

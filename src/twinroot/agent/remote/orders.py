@@ -32,15 +32,17 @@ _HANDLING = {
 
 @dataclass(frozen=True)
 class Order:
-    """A command to run: `update` with the operations that are allowed and a configuration, or `commit`.
+    """A command to run: `update` with the operations that are allowed and a configuration, `commit`, or `stream-disk`.
 
-    Without a configuration, what is staged already is meant.
+    Without a configuration, what is staged already is meant. `image`, a URL, and `image_hash` are those of a disk.
     """
 
     command: str
     restart: Restart
     operations: str = ""
     config: str | None = None
+    image: str = ""
+    image_hash: str = ""
 
 
 def of_update(request: v1.UpdateRequest) -> Order:
@@ -63,6 +65,14 @@ def of_commit(request: v1.CommitRequest) -> Order:
     return Order("commit", _restart(request.reboot))
 
 
+def of_stream(request: v1.StreamDiskRequest) -> Order:
+    """Write an image onto a whole disk; InputError without one."""
+    if not request.image_url or "\n" in request.image_url:
+        raise InputError("the request has no URL of an image")
+    image_hash = request.image_hash if request.HasField("image_hash") else "ignored"
+    return Order("stream-disk", _restart(request.reboot), image=request.image_url, image_hash=image_hash)
+
+
 def _config(stage: v1.StageUpdateRequest) -> str:
     if not stage.HasField("config"):
         raise InputError("the request has no configuration")
@@ -80,11 +90,14 @@ def _restart(reboot: v1.RebootManagement) -> Restart:
 def command_line(order: Order, folder: Path) -> list[str]:
     """The arguments of `trident` for an order, whose files are in a private folder.
 
-    To finalize what is staged is to name a configuration that is not there.
+    To finalize what is staged is to name a configuration that is not there. The URL of an image comes on
+    standard input, as it may hold secrets.
     """
     words = ["-v", "trace", order.command]
     if order.command == "update":
         words += [str(folder / CONFIG_NAME), "--allowed-operations", order.operations]
+    if order.image:
+        words += ["-", f"--hash={order.image_hash}"]
     return [*words, "--on-behalf", str(folder / REPORT_NAME)]
 
 

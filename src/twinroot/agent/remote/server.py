@@ -41,6 +41,7 @@ _STREAMED: dict[str, tuple[type[Any], Requests]] = {
     "/trident.v1.UpdateService/UpdateStage": (v1.StageUpdateRequest, orders.of_stage),
     "/trident.v1.UpdateService/UpdateFinalize": (v1.FinalizeUpdateRequest, orders.of_finalize),
     "/trident.v1.CommitService/Commit": (v1.CommitRequest, orders.of_commit),
+    "/trident.v1.StreamingService/StreamDisk": (v1.StreamDiskRequest, orders.of_stream),
 }
 
 
@@ -86,9 +87,6 @@ class Daemon:
         return {
             "/trident.v1.VersionService/Version": Handler(
                 _version, Cardinality.UNARY_UNARY, v1.VersionRequest, v1.VersionResponse
-            ),
-            "/trident.v1.StreamingService/StreamDisk": Handler(
-                _not_built, Cardinality.UNARY_STREAM, v1.StreamDiskRequest, v1.ServicingResponse
             ),
             **stream,
         }
@@ -175,13 +173,6 @@ class Daemon:
 async def _version(stream: Stream[Any, Any]) -> None:
     await receive(stream, v1.VersionRequest)
     await stream.send_message(v1.VersionResponse(version=__version__))
-
-
-async def _not_built(_stream: Stream[Any, Any]) -> None:
-    raise GRPCError(
-        Status.UNIMPLEMENTED,
-        "images are not streamed onto whole disks: install the machine by a host configuration, with trident install",
-    )
 
 
 def _response(**response: Any) -> v1.ServicingResponse:

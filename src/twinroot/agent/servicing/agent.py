@@ -83,12 +83,18 @@ def service(agent: Agent, work: Callable[[Ledger], Result], *, installing: bool 
 
     ServicingError when nothing could be begun: without root, without a status, while another command runs.
     """
+    with alone(agent), _opened(agent.datastore, installing=installing) as datastore:
+        return _served(Ledger(datastore, agent.reached), work)
+
+
+@contextmanager
+def alone(agent: Agent) -> Iterator[None]:
+    """No other command changes the machine while the block does, which begins the log anew. ServicingError."""
     if os.geteuid() != 0:
         raise ServicingError("check-root-privileges", "this needs root", hint="run it with sudo")
-    with _alone(agent.lock):
+    with _locked(agent.lock):
         _begin_log(agent.log_file)
-        with _opened(agent.datastore, installing=installing) as datastore:
-            return _served(Ledger(datastore, agent.reached), work)
+        yield
 
 
 def _served(ledger: Ledger, work: Callable[[Ledger], Result]) -> Result:
@@ -141,7 +147,7 @@ def _opened(path: Path, *, installing: bool) -> Iterator[Datastore]:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def _locked(path: Path) -> Iterator[None]:
     """No other command of the agent runs while the block does. The lock goes with the process, whatever ends it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

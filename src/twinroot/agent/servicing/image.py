@@ -22,11 +22,18 @@ def opened_image(config: HostConfig) -> Iterator[CosiFile | None]:
         yield None
         return
     timeout = _connect_timeout(config.internal_params)
-    if config.image.sha384 == "ignored" and config.image.url.startswith("http://"):
-        log.warning("Nobody vouches for this image: it comes over http, and image.sha384 is 'ignored'")
+    with opened(config.image.url, config.image.sha384, name="image.sha384", connect_timeout=timeout) as cosi:
+        yield cosi
+
+
+@contextmanager
+def opened(url: str, sha384: str, *, name: str, connect_timeout: float = CONNECT_TIMEOUT) -> Iterator[CosiFile]:
+    """The image at a URL while the block runs. ServicingError `load-cosi`; `name` is what the user calls the hash."""
+    if sha384 == "ignored" and url.startswith("http://"):
+        log.warning("Nobody vouches for this image: it comes over http, and %s is 'ignored'", name)
     with ExitStack() as stack:
         try:
-            cosi = stack.enter_context(open_image(config.image.url, config.image.sha384, connect_timeout=timeout))
+            cosi = stack.enter_context(open_image(url, sha384, connect_timeout=connect_timeout))
         except TwinrootError as error:
             message = f"{error.where or 'the image'}: {error.message}"
             raise ServicingError("load-cosi", message, hint=error.hint) from error

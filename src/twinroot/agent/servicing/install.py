@@ -52,8 +52,7 @@ _SSH = ("sshd.service", "ssh.service")
 def install(agent: Agent, ledger: Ledger, config: HostConfig, allowed: Allowed, *, multiboot: bool) -> Result:
     """Install a machine, as far as it is allowed. ServicingError where anything could be lost that is wanted."""
     adopts = any(disk.adopted_partitions for disk in config.storage.disks)
-    override = Path(OVERRIDE_FILE).exists()
-    check_clean_install(machine.kernel_command_line(), multiboot=multiboot, adopts=adopts, override=override)
+    check_may_install(multiboot=multiboot, adopts=adopts)
     if not is_temporary(ledger.status) and ledger.status != HostStatus():
         message = "this machine is installed already"
         raise ServicingError("clean-install-on-provisioned-host", message, hint="use update, or start an installer")
@@ -74,6 +73,12 @@ def install(agent: Agent, ledger: Ledger, config: HostConfig, allowed: Allowed, 
     return _finalize(agent, ledger) if allowed.finalize else Result(Outcome.DONE)
 
 
+def check_may_install(*, multiboot: bool, adopts: bool) -> None:
+    """ServicingError where this system is none that machines are installed from."""
+    override = Path(OVERRIDE_FILE).exists()
+    check_clean_install(machine.kernel_command_line(), multiboot=multiboot, adopts=adopts, override=override)
+
+
 def _stage(agent: Agent, ledger: Ledger, config: HostConfig, cosi: CosiFile, *, multiboot: bool) -> None:
     storage = config.storage
     job = Job(_KIND, config, cosi, Devices(storage, {}, "volume-a"), None, 0, agent.variables, agent.emit)
@@ -82,7 +87,9 @@ def _stage(agent: Agent, ledger: Ledger, config: HostConfig, cosi: CosiFile, *, 
     run_pre_servicing(job, materials)
     _set_up_installer(config)
     facts = read_facts(storage)
-    plans = plan_disks(storage, facts, architecture=machine.architecture(), seed=uuid4(), foreign=foreign_uuids(facts))
+    plans = plan_disks(
+        storage, facts, architecture=machine.architecture(), seed=uuid4(), foreign=foreign_uuids(facts.values())
+    )
     paths = partition_paths(plans)
     devices = Devices(storage, paths, "volume-a")
     index = _free_index(devices, config) if multiboot else 0
@@ -147,7 +154,8 @@ def _finalize(agent: Agent, ledger: Ledger) -> Result:
         except BaseException:
             ledger.write(before)
             raise
-    _eject(config)
+    if not is_set(config.internal_params, "disableMediaEjection"):
+        eject_medium()
     return transition_result(ledger)
 
 
@@ -164,9 +172,9 @@ def _persist(agent: Agent, status: HostStatus, root: Path) -> None:
         keep_log(agent.log_file, directory, status.servicing_state)
 
 
-def _eject(config: HostConfig) -> None:
+def eject_medium() -> None:
     """Take the medium out that the installer was started from, lest it starts again."""
-    if is_set(config.internal_params, "disableMediaEjection") or runs_from_disk(machine.kernel_command_line()):
+    if runs_from_disk(machine.kernel_command_line()):
         return
     if first_available(["eject"]) and Path("/dev/cdrom").exists():
         run(["eject", "--cdrom", "--force"], ok=range(256))

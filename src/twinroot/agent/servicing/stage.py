@@ -33,6 +33,7 @@ from twinroot.config.host.internal_params import is_set
 from twinroot.config.host.storage_rules import root_verity
 from twinroot.errors import CommandError, MissingToolError, TwinrootError
 from twinroot.events import phase
+from twinroot.formats.cosi.model import Metadata
 from twinroot.tools.blkid import probe
 from twinroot.tools.block_devices import settle
 from twinroot.tools.run import require
@@ -44,9 +45,7 @@ _TOOLS = ("blkid", "mount", "umount")
 
 def check_image(job: Job) -> None:
     """ServicingError unless the image is for this machine and this configuration."""
-    if job.image.os_arch != machine.architecture():
-        message = f"the image is for {job.image.os_arch}, this machine is {machine.architecture()}"
-        raise ServicingError("mismatched-architecture", message)
+    check_architecture(job.image)
     _check_verity(job)
     _check_boot(job)
     if not job.installs:
@@ -58,6 +57,13 @@ def check_image(job: Job) -> None:
         if not (relaxed or _is_allowed(problem, job.config.internal_params)):
             raise problem
         log.warning("%s", problem)
+
+
+def check_architecture(image: Metadata) -> None:
+    """ServicingError for an image that this machine cannot run."""
+    if image.os_arch != machine.architecture():
+        message = f"the image is for {image.os_arch}, this machine is {machine.architecture()}"
+        raise ServicingError("mismatched-architecture", message)
 
 
 def check_tools(job: Job, deployment: Deployment) -> None:

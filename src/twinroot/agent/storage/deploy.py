@@ -44,7 +44,7 @@ def deploy(cosi: CosiFile, deployment: Deployment, *, advance: Advance = lambda 
         written, kept = written + done.written, kept + done.kept
     for image in deployment.images:
         if image.grow:
-            _grow(image.target)
+            grow(image.target)
     for filesystem in deployment.filesystems:
         wipe_signatures(filesystem.target)
         make_filesystem(filesystem.target, filesystem.type)
@@ -59,7 +59,7 @@ def _write(cosi: CosiFile, image: ImageWrite, advance: Advance) -> Written:
         return write_image(cosi, image.image, image.target, advance=lambda done: advance(image.image.path, done))
 
 
-def _grow(target: Path) -> None:
+def grow(target: Path) -> None:
     """Let an ext filesystem fill its device, after the check that resize2fs asks for; as it is when it does already."""
     e2fsprogs.repair(e2fsprogs.Location(target))
     run(["resize2fs", target])

@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from uuid import UUID
 
 from twinroot.agent.errors import ServicingError
 from twinroot.agent.storage.disk_plan import DiskFacts, Use
+from twinroot.agent.storage.whole_disk import Candidate
 from twinroot.config.host.storage import Storage
 from twinroot.errors import FormatError
 from twinroot.formats import gpt
 
 BY_PARTUUID = Path("/dev/disk/by-partuuid")
 _SYS = Path("/sys/class/block")
+_DISK_NAME = re.compile(r"(sd|hd|vd)[a-z]+|nvme\d+n\d+|mmcblk\d+")
 _SYS_SECTOR = 512  # bytes; sysfs counts sizes in these whatever the disk has
 
 
@@ -37,9 +39,23 @@ def disk_facts(device: Path) -> DiskFacts:
     return DiskFacts(str(real), size, sector, read_only, _table(real, size), tuple(_uses(system)))
 
 
-def foreign_uuids(facts: Mapping[str, DiskFacts], links: Path = BY_PARTUUID) -> frozenset[UUID]:
-    """UUIDs of partitions on disks that the configuration does not name."""
-    ours = {Path(each.device).name for each in facts.values()}
+def candidates(blocks: Path = Path("/sys/block")) -> list[Candidate]:
+    """The disks of this machine that a whole image may be meant for (servicing spec, section 17.5)."""
+    found = []
+    for entry in sorted(blocks.iterdir()):
+        if _DISK_NAME.fullmatch(entry.name) and (entry / "size").read_text().strip() != "0":
+            device = Path("/dev", entry.name)
+            removable = (entry / "removable").read_text().strip() != "0"
+            try:
+                found.append(Candidate(disk_facts(device), removable))
+            except OSError as error:
+                found.append(Candidate(DiskFacts(str(device), 0), fault=f"it cannot be read: {error.strerror}"))
+    return found
+
+
+def foreign_uuids(facts: Iterable[DiskFacts], links: Path = BY_PARTUUID) -> frozenset[UUID]:
+    """UUIDs of partitions on all disks but these."""
+    ours = {Path(each.device).name for each in facts}
     found = set()
     for link in links.iterdir() if links.is_dir() else ():
         disk = (_SYS / link.resolve().name).resolve().parent.name

@@ -31,7 +31,7 @@ def write_tables(plans: Sequence[DiskPlan], links: Path = BY_PARTUUID) -> dict[s
     for plan in plans:
         if plan.new:
             wipe_signatures(Path(plan.device))
-        _write_table(plan)
+        write_table(Path(plan.device), plan.table)
         tell_kernel(Path(plan.device))
     paths = partition_paths(plans, links)
     for name, path in paths.items():
@@ -60,14 +60,14 @@ def claimed(device: Path) -> Iterator[None]:
         os.close(fd)
 
 
-def _write_table(plan: DiskPlan) -> None:
-    """Backup first, synced, then the beginning: whenever power fails, one of the two is whole."""
+def write_table(device: Path, table: gpt.Table) -> None:
+    """Backup first, synced, then the beginning: whenever power fails, one of the two is whole. HostError."""
     try:
-        fd = os.open(plan.device, os.O_RDWR | os.O_CLOEXEC)
+        fd = os.open(device, os.O_RDWR | os.O_CLOEXEC)
         try:
             for data, offset in (
-                (gpt.backup_bytes(plan.table), gpt.backup_offset(plan.table)),
-                (gpt.primary_bytes(plan.table), 0),
+                (gpt.backup_bytes(table), gpt.backup_offset(table)),
+                (gpt.primary_bytes(table), 0),
             ):
                 _write_all(fd, data, offset)
                 os.fsync(fd)
@@ -75,9 +75,8 @@ def _write_table(plan: DiskPlan) -> None:
             os.close(fd)
     except OSError as error:
         hint = "look for faults of the disk with dmesg"
-        raise HostError(
-            f"the partition table cannot be written: {error.strerror}", where=plan.device, hint=hint
-        ) from error
+        message = f"the partition table cannot be written: {error.strerror}"
+        raise HostError(message, where=str(device), hint=hint) from error
 
 
 def _write_all(fd: int, data: bytes, offset: int) -> None:

@@ -32,6 +32,8 @@ def test_requests() -> None:
     assert orders.of_commit(v1.CommitRequest()) == Order("commit", Restart.AGENT)
     ours = v1.CommitRequest(reboot=reboot(v1.TRIDENT_HANDLES_REBOOT))
     assert orders.of_commit(ours) == Order("commit", Restart.AGENT)
+    stream = v1.StreamDiskRequest(image_url="oci://a/b", reboot=reboot(v1.CALLER_HANDLES_REBOOT))
+    assert orders.of_stream(stream) == Order("stream-disk", Restart.CALLER, image="oci://a/b", image_hash="ignored")
 
 
 def test_requests_that_are_refused() -> None:
@@ -39,6 +41,9 @@ def test_requests_that_are_refused() -> None:
         orders.of_update(v1.UpdateRequest())
     with pytest.raises(InputError, match="has no configuration"):
         orders.of_stage(v1.StageUpdateRequest())
+    for url in ("", "http://a\nhttp://b"):
+        with pytest.raises(InputError, match="has no URL of an image"):
+            orders.of_stream(v1.StreamDiskRequest(image_url=url))
     unknown = v1.CommitRequest.FromString(bytes.fromhex("0a020807"))
     with pytest.raises(InputError, match="7 is no way to handle a restart"):
         orders.of_commit(unknown)
@@ -50,6 +55,8 @@ def test_command_lines() -> None:
     update = ["update", "/f/config.yaml", "--allowed-operations", "stage"]
     assert command_line(orders.of_stage(STAGE), folder) == ["-v", "trace", *update, *report]
     assert command_line(orders.of_commit(v1.CommitRequest()), folder) == ["-v", "trace", "commit", *report]
+    stream = orders.of_stream(v1.StreamDiskRequest(image_url="http://a:secret@b/", image_hash="sha384:0"))
+    assert command_line(stream, folder) == ["-v", "trace", "stream-disk", "-", "--hash=sha384:0", *report]
 
 
 @pytest.mark.parametrize(
