@@ -8,16 +8,19 @@ import os
 import tarfile
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 import zstandard
 from tests.unit.agent.statuses import config, status
 
 from twinroot.agent.agent_config import DEFAULT_PATH
+from twinroot.agent.boot.efi_variables import EFIVARS, EfiVariables, Set, Variable
 from twinroot.agent.datastore import Datastore
 from twinroot.agent.diagnose import FOLDER, Contents, wanted_files, write_bundle
 from twinroot.agent.states import State
 from twinroot.config.host.places import DEFAULT_DATASTORE
+from twinroot.formats.efi_boot import HardDrive, new_option, write_numbers, write_option
 
 HISTORICAL = "trident-AbUpdateStaged-20261126T000000Z.log"
 FAILED = "trident-health-check-failure-20261126T000000Z.log"
@@ -39,6 +42,12 @@ def machine(tmp_path: Path) -> Path:
     for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
+    variables = root / EFIVARS.relative_to("/")
+    variables.mkdir(parents=True)
+    option = new_option("AZLA", HardDrive(1, 2048, 16384, UUID(int=7)), "\\EFI\\AZLA\\bootx64.efi")
+    EfiVariables(variables).carry_out(
+        [Set(Variable("Boot0001"), write_option(option)), Set(Variable("BootOrder"), write_numbers([1]))]
+    )
     with Datastore.create(root / "srv/state.sqlite") as store:
         store.write(status(State.PROVISIONED, config("1"), ab_active_volume="volume-b"))
     return root
@@ -77,9 +86,17 @@ def test_what_is_collected(machine: Path) -> None:
     assert host["healthCheckStatus"] == "check 'web' failed\n"
     assert host["platformInfo"]["kernel"] == os.uname().release
     assert {each["target"] for each in host["mountInfo"]["filesystems"]} >= {"/", "/proc"}
+    assert host["bootEntries"]["order"] == ["Boot0001"]
+    entry = {
+        "description": "AZLA",
+        "active": True,
+        "partition": str(UUID(int=7)),
+        "loader": "\\EFI\\AZLA\\bootx64.efi",
+    }
+    assert host["bootEntries"]["entries"] == {"Boot0001": entry}
     assert set(host) == {
         "isContainer", "isVirtual", "virtType", "platformInfo", "blockdevInfo", "mountInfo", "healthCheckStatus",
-        "pcrlockLog", "tridentService",
+        "pcrlockLog", "bootEntries", "tridentService",
     }  # fmt: skip
     assert {each["path"] for each in report["collectedFiles"]} == set(found) - {"report.json"}
     assert report["collectionFailures"] == contents.failures

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from tests.isolated import isolated
 from tests.unit.agent.small_cosi import write_cosi
 from tests.unit.agent.statuses import config, status
 
@@ -17,7 +18,7 @@ from twinroot.agent.boot.efi_variables import EfiVariables, Set
 from twinroot.agent.boot.ukis import SELECTED
 from twinroot.agent.datastore import Datastore
 from twinroot.agent.decide import Allowed
-from twinroot.agent.errors import ServicingError
+from twinroot.agent.errors import STAGING_BEGAN, ServicingError
 from twinroot.agent.host_status import HostStatus
 from twinroot.agent.servicing.agent import Agent, Outcome, Result, service
 from twinroot.agent.servicing.commit import commit, expected_volume
@@ -122,6 +123,27 @@ def test_errors_are_kept_by_name(place: Place, error: Exception, name: str) -> N
     with pytest.raises(ServicingError) as caught:
         place.run(work)
     assert (caught.value.name, place.status().last_error["error"]) == (name, name)
+
+
+@pytest.mark.parametrize("name", ["deploy-images", STAGING_BEGAN])
+def test_the_error_of_an_earlier_command_is_forgotten(place: Place, name: str) -> None:
+    """But that of a half that is not whole stays until there is a whole one."""
+    error = ServicingError(name, "no").record()
+    place.put(status(State.PROVISIONED, place.config(), last_error=error))
+    place.run(lambda agent, ledger: roll_back(agent, ledger, None, BOTH))  # to which there is nothing
+    assert place.status().last_error == error
+    left = error if name == STAGING_BEGAN else None
+    place.run(lambda agent, ledger: update(agent, ledger, place.config(), BOTH))
+    assert place.status().last_error == left
+
+
+def test_why_a_new_system_failed_is_kept_for_its_report(place: Place) -> None:
+    error = ServicingError("health-checks-failed", "web is down").record()
+    found = status(State.AB_UPDATE_HEALTH_CHECK_FAILED, place.config(), place.config(), last_error=error)
+    place.put(found)
+    with pytest.raises(ServicingError) as caught:
+        place.run(lambda agent, ledger: roll_back(agent, ledger, None, BOTH))
+    assert caught.value.hint == "restart the machine: it goes back to its old system by itself"
 
 
 def test_the_configuration_that_is_there_already(place: Place) -> None:
@@ -236,8 +258,9 @@ def test_nothing_to_commit_and_nothing_to_go_back_to(place: Place) -> None:
     assert place.run(commit) == Result(Outcome.DONE)
     assert place.run(lambda agent, ledger: roll_back(agent, ledger, None, BOTH)) == Result(Outcome.DONE)
     place.put(status(State.AB_UPDATE_STAGED, place.config(), place.config()))
-    with pytest.raises(ServicingError, match="cannot be rolled back"):
+    with pytest.raises(ServicingError, match="cannot be rolled back") as caught:
         place.run(lambda agent, ledger: roll_back(agent, ledger, None, STAGE))
+    assert caught.value.hint and "specOld" in caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -286,3 +309,46 @@ def test_facts_of_this_machine(tmp_path: Path) -> None:
     assert os_release(Path("/"))["ID"]
     with pytest.raises(ServicingError, match="no partition of a disk"):
         boot_partition(tmp_path)
+
+
+def test_a_full_place_for_the_datastore(tmp_path: Path) -> None:
+    """What the machine is counts for more than copies of logs; without them the error says where room is needed."""
+    found = isolated(
+        """
+from tests.unit.agent.statuses import config, status
+from twinroot.agent.datastore import Datastore
+from twinroot.agent.errors import ServicingError
+from twinroot.agent.states import State
+from twinroot.sandbox.mounts import Mounts
+with Mounts() as mounts:
+    place = mounts.tmpfs(Path(sys.argv[1]) / "lib", "mode=755,size=200k")
+    path = place / "datastore.sqlite"
+    with Datastore.create(path) as datastore:
+        datastore.write(status(State.PROVISIONED, config("1")))
+        for day in "123":
+            (place / f"trident-AbUpdateStaged-2026010{day}T000000Z.log").write_bytes(b"x" * 30_000)
+        with (place / "filler").open("wb", buffering=0) as filler:
+            try:
+                while filler.write(b"x" * 4096):
+                    pass
+            except OSError:
+                pass
+        datastore.write(status(State.AB_UPDATE_STAGED, config("2"), config("1")))
+        left = sorted(each.name for each in place.glob("*.log"))
+        states = [str(each.servicing_state) for each in datastore.history()]
+        for each in place.glob("*.log"):
+            each.unlink()
+        (place / "filler2").write_bytes(b"x" * (os.statvfs(place).f_bavail * 4096))
+        try:
+            datastore.write(status(State.PROVISIONED, config("1"), last_error="x" * 40_000))
+        except ServicingError as error:
+            said = [error.message, error.hint, datastore.status().servicing_state]
+print(json.dumps([left, states, said]))
+""",
+        tmp_path,
+    )
+    left, states, (message, hint, state) = found
+    assert left == [f"trident-AbUpdateStaged-2026010{day}T000000Z.log" for day in "23"]
+    assert states == ["ab-update-staged", "provisioned"] and state == "ab-update-staged"
+    assert message.endswith("datastore.sqlite: there is no room left for what is to be kept")
+    assert hint == f"make room in {tmp_path}/lib, and run the command again"

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from twinroot.agent.errors import ServicingError
+from twinroot.agent.kept_logs import drop_oldest
 from twinroot.agent.stored import COMPATIBLE_VERSION
 
 if TYPE_CHECKING:
@@ -118,10 +119,14 @@ class Datastore:
         stamped = status.model_copy(update={"trident_version": COMPATIBLE_VERSION})
         if stamped == self.status():
             return
-        now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
-        with _errors(self._path, "write-to-datastore"), self._connection as connection:
-            values = (now, write_status(stamped))
-            connection.execute("INSERT INTO hoststatus (timestamp, contents) VALUES (?, ?)", values)
+        values = (datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S"), write_status(stamped))
+        with _errors(self._path, "write-to-datastore"):
+            while not _inserted(self._connection, values):
+                # What the machine is counts for more than how it came to be that.
+                if not drop_oldest(self._path.parent):
+                    hint = f"make room in {self._path.parent}, and run the command again"
+                    message = f"{self._path}: there is no room left for what is to be kept"
+                    raise ServicingError("datastore", message, hint=hint, inner="write-to-datastore")
 
     def _latest(self) -> tuple[int, str] | None:
         with _errors(self._path, "read-datastore"):
@@ -136,6 +141,18 @@ class Datastore:
 
     def _name(self, number: int) -> str:
         return f"{self._path}, row {number}"
+
+
+def _inserted(connection: sqlite3.Connection, values: tuple[str, str]) -> bool:
+    """Add a row; whether there was room for it."""
+    try:
+        with connection:
+            connection.execute("INSERT INTO hoststatus (timestamp, contents) VALUES (?, ?)", values)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
+            raise
+        return False
+    return True
 
 
 def is_temporary(status: HostStatus | None) -> bool:

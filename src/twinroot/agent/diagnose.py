@@ -23,6 +23,8 @@ from typing import IO, Any
 import zstandard
 
 from twinroot.agent.agent_config import DEFAULT_PATH, read_datastore_path
+from twinroot.agent.boot.boot_entries import plain_variables, read_boot_variables
+from twinroot.agent.boot.efi_variables import EFIVARS, EfiVariables
 from twinroot.agent.datastore import Datastore
 from twinroot.agent.host_status import plain_status
 from twinroot.config.host.places import DEFAULT_DATASTORE
@@ -214,8 +216,14 @@ def _host(bundle: _Bundle, datastore: Path) -> dict[str, Any]:
         "mountInfo": bundle.attempt("mountInfo", inventory.mounts),
         "healthCheckStatus": bundle.attempt("healthCheckStatus", lambda: _failed_checks(bundle, datastore)),
         "pcrlockLog": bundle.attempt("pcrlockLog", inventory.boot_measurements),
+        "bootEntries": bundle.attempt("bootEntries", lambda: _boot_entries(bundle)),
         "tridentService": {"status": status, "journal": lines},
     }
+
+
+def _boot_entries(bundle: _Bundle) -> dict[str, Any]:
+    """What the firmware would start."""
+    return plain_variables(read_boot_variables(EfiVariables(bundle.place(EFIVARS))))
 
 
 def _failed_checks(bundle: _Bundle, datastore: Path) -> str | None:

@@ -107,6 +107,11 @@ CATEGORIES: dict[str, str] = {
 """The category of each error that this version can end with."""
 
 
+def tells_of_staging(error: Any) -> bool:
+    """Whether an error of a status says that a half of the machine is about to be written, or was not to its end."""
+    return isinstance(error, dict) and error.get("error") == STAGING_BEGAN
+
+
 class ServicingError(TwinrootError):
     """An error with the peer's name. `inner` is the name within a group of errors, such as `open-datastore`."""
 

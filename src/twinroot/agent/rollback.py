@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
-from twinroot.agent.errors import STAGING_BEGAN, ServicingError
+from twinroot.agent.errors import ServicingError, tells_of_staging
 from twinroot.agent.host_status import AbVolume, HostStatus
 from twinroot.agent.states import State
 from twinroot.config.host.config import HostConfig
@@ -48,7 +48,7 @@ def rollback_chain(history: Iterable[HostStatus]) -> list[RollbackItem]:
     undone = 0
     overwritten = False  # the other half is none that one could go back to
     for later, earlier in pairwise(_usable(history)):
-        overwritten = overwritten or _overwrote(later)
+        overwritten = overwritten or tells_of_staging(later.last_error)
         if later.servicing_state is not State.PROVISIONED or earlier.servicing_state is State.PROVISIONED:
             continue
         if later.last_error is not None:
@@ -83,12 +83,6 @@ def chosen(chain: Sequence[RollbackItem], kind: Literal["ab", "runtime"] | None)
         message = "the last update was an A/B update, so no runtime update can be undone"
         raise ServicingError("invalid-rollback-expectation", message, hint="use --ab")
     return chain[0] if chain else None
-
-
-def _overwrote(status: HostStatus) -> bool:
-    """Whether it is the status of a machine that is about to write over its other half."""
-    error = status.last_error
-    return isinstance(error, dict) and error.get("error") == STAGING_BEGAN
 
 
 def _item(kind: Literal["ab", "runtime"], before: HostStatus) -> RollbackItem:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from twinroot.agent.kept_logs import KEPT, copy_name, is_kept, keep_log
+from twinroot.agent.kept_logs import FAILED, KEPT, KEPT_FAILED, copy_name, drop_oldest, is_kept, keep_log
 from twinroot.agent.states import State
 
 NOW = datetime(2026, 11, 26, 4, 30, 12, tzinfo=UTC)
@@ -50,3 +50,23 @@ def test_servicing_goes_on_without_a_copy(tmp_path: Path, missing: str, caplog: 
         (tmp_path / name).mkdir() if name == "datastore" else (tmp_path / name).touch()
     keep_log(tmp_path / "full.log", tmp_path / "datastore", State.AB_UPDATE_STAGED, NOW)
     assert "The log was not copied" in caplog.text
+
+
+def test_failures_do_not_drive_out_what_succeeded(tmp_path: Path) -> None:
+    log = tmp_path / "full.log"
+    log.write_text("all of it\n")
+    keep_log(log, tmp_path, State.AB_UPDATE_FINALIZED, NOW)
+    for day in range(KEPT_FAILED + 5):
+        keep_log(log, tmp_path, FAILED, NOW.replace(year=2030 + day))
+    names = sorted(path.name for path in tmp_path.glob("trident-*"))
+    assert len(names) == KEPT_FAILED + 1
+    assert names[0] == copy_name(State.AB_UPDATE_FINALIZED, NOW)
+    assert names[1] == "trident-Failed-20351126T043012Z.log"
+
+
+def test_the_oldest_goes_first(tmp_path: Path) -> None:
+    for name in (NAME, "trident-Failed-20200101T000000Z.log", "trident-notes.log"):
+        (tmp_path / name).touch()
+    assert drop_oldest(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [NAME, "trident-notes.log"]
+    assert drop_oldest(tmp_path) and not drop_oldest(tmp_path)

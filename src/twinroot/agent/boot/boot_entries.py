@@ -10,12 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from twinroot.agent.boot.efi_variables import Change, Delete, EfiVariables, Set, Variable
 from twinroot.agent.errors import ServicingError
 from twinroot.agent.host_status import AbVolume
 from twinroot.errors import FormatError
 from twinroot.formats.efi_boot import (
+    ACTIVE,
     HardDrive,
     LoadOption,
     new_option,
@@ -71,6 +73,25 @@ def read_boot_variables(variables: EfiVariables) -> BootVariables:
     order, following, current = (_numbers(variables, variable) for variable in (ORDER, NEXT, CURRENT))
     first = [numbers[0] if numbers else None for numbers in (following, current)]
     return BootVariables(found, order, first[0], first[1], frozenset(taken))
+
+
+def plain_variables(now: BootVariables) -> dict[str, Any]:
+    """The boot variables for a report."""
+    entries = {
+        variable_of(number).name: {
+            "description": option.description,
+            "active": bool(option.attributes & ACTIVE),
+            "partition": str(option.partition.uuid) if option.partition else None,
+            "loader": option.loader,
+        }
+        for number, option in sorted(now.entries.items())
+    }
+    return {
+        "current": None if now.current is None else variable_of(now.current).name,
+        "next": None if now.next is None else variable_of(now.next).name,
+        "order": [variable_of(number).name for number in now.order],
+        "entries": entries,
+    }
 
 
 def entries_of(now: BootVariables, label: str) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from twinroot.agent.datastore import Datastore
-from twinroot.agent.errors import ServicingError
+from twinroot.agent.errors import ServicingError, tells_of_staging
 from twinroot.agent.host_status import HostStatus, after
 from twinroot.agent.states import TRANSITIONS, State, Transition, Trigger
 from twinroot.config.host.config import HostConfig
@@ -50,6 +50,17 @@ class Ledger:
     def history(self) -> Iterator[HostStatus]:
         """All statuses that the machine has had, newest first."""
         return self._datastore.history()
+
+    def forget_error(self) -> None:
+        """Of an earlier command's error nobody hears any more, when another one begins (servicing spec, section 19).
+
+        But of a half that was not written to its end, and of a new system that failed, which the next commit reports.
+        """
+        error = self.status.last_error
+        failed = self.status.servicing_state is State.AB_UPDATE_HEALTH_CHECK_FAILED
+        if error is not None and not failed and not tells_of_staging(error):
+            log.info("The error of an earlier command is forgotten; it is in the log of that command")
+            self.write(self.status.model_copy(update={"last_error": None}))
 
     def note(self, error: ServicingError) -> None:
         """Keep why a command failed."""

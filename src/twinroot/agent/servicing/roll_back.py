@@ -25,6 +25,13 @@ _STAGED: dict[State, Kind] = {
     State.MANUAL_ROLLBACK_AB_FINALIZED: "ab",
     State.MANUAL_ROLLBACK_RUNTIME_STAGED: "runtime",
 }
+_CALL_OFF = "to give up what is staged, update to the configuration in force: specOld of `trident get status`"
+_WAY_OUT = {
+    State.AB_UPDATE_STAGED: _CALL_OFF,
+    State.AB_UPDATE_FINALIZED: _CALL_OFF,
+    State.RUNTIME_UPDATE_STAGED: _CALL_OFF,
+    State.AB_UPDATE_HEALTH_CHECK_FAILED: "restart the machine: it goes back to its old system by itself",
+}
 
 
 def roll_back(agent: Agent, ledger: Ledger, kind: Kind | None, allowed: Allowed) -> Result:
@@ -33,12 +40,13 @@ def roll_back(agent: Agent, ledger: Ledger, kind: Kind | None, allowed: Allowed)
     staged = _STAGED.get(state)
     if state is not State.PROVISIONED and staged is None:
         message = f"a machine in the state {state} cannot be rolled back"
-        raise ServicingError("invalid-rollback-state", message, hint="see: trident get status")
+        raise ServicingError("invalid-rollback-state", message, hint=_WAY_OUT.get(state, "see: trident get status"))
     if allowed.stage and state is not State.MANUAL_ROLLBACK_AB_FINALIZED and (staged is None or staged != kind):
         item = chosen(rollback_chain(ledger.history()), kind)
         if item is None:
             log.info("There is nothing to go back to")
             return Result(Outcome.DONE)
+        ledger.forget_error()
         _stage(agent, ledger, item)
     if not allowed.finalize or ledger.status.servicing_state not in _STAGED:
         return Result(Outcome.DONE)

@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 def update(agent: Agent, ledger: Ledger, config: HostConfig, allowed: Allowed) -> Result:
     """Bring the machine to a configuration, as far as it is allowed. ServicingError when it stays as it is."""
+    ledger.forget_error()
     if not allowed.stage and config.image is not None:
         config = _as_staged(config, ledger.status)
         if update_action(ledger.status, config, allowed) is Action.FINALIZE:

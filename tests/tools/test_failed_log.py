@@ -1,0 +1,43 @@
+"""What is left of a command that failed, when later ones have begun the log anew."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.tools.daemon_place import Place, place_in
+from tests.unit.agent.statuses import config, status
+
+from twinroot.agent.states import State
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="commands of the agent need root")
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    with place_in(tmp_path) as found:
+        yield found
+
+
+def trident(place: Place, *words: str) -> int:
+    done = subprocess.run(place.command(*words), env=place.environment(), capture_output=True, check=False)
+    return done.returncode
+
+
+def test_its_log_is_kept(place: Place) -> None:
+    place.put(status(State.PROVISIONED, config()))
+    wrong = place.folder / "wrong.yaml"
+    wrong.write_text("image: {url: 'file:///none.cosi', sha384: ignored}\nstorage: {}\n")
+    assert trident(place, "update", str(wrong)) == 2
+    assert trident(place, "commit") == 0
+    [kept] = (place.folder / "lib/trident").glob("trident-Failed-*.log")
+    last = json.loads(kept.read_text().splitlines()[-1])
+    assert last["message"].startswith("the machine was not updated: ")
+    # There is nothing to keep it beside.
+    (place.folder / "lib/trident/datastore.sqlite").unlink()
+    assert trident(place, "update", str(wrong)) == 2
+    assert len(list((place.folder / "lib/trident").iterdir())) == 1
