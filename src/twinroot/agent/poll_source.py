@@ -8,7 +8,7 @@ import requests
 
 from twinroot.config.registry_reference import parse_reference
 from twinroot.errors import FormatError, InputError, NetworkError
-from twinroot.registry.access import Access
+from twinroot.registry.access import WITHOUT_FLAGS, Access
 from twinroot.registry.client import Client
 from twinroot.registry.digest import digest_of
 from twinroot.registry.resolve import resolve
@@ -34,7 +34,7 @@ def ask(source: str, known: Found | None, access: Access | None = None) -> Found
     """
     known = known if known and known.source == source else None
     if source.startswith("oci://"):
-        return _from_registry(source, known, access or Access())
+        return _from_registry(source, known, access or Access(advice=WITHOUT_FLAGS))
     return _from_server(source, known)
 
 
@@ -52,7 +52,7 @@ def _from_server(source: str, known: Found | None) -> Found:
                     raise NetworkError(f"only {len(body)} of {stated} bytes came", where=source)
                 return Found(source, response.headers.get("ETag"), _text(body, source))
         except Broken as error:
-            raise network_error(error, source) from error
+            raise network_error(error, source, WITHOUT_FLAGS) from error
 
 
 def _check(response: requests.Response, source: str) -> None:

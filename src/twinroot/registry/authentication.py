@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from twinroot.config.registry_reference import Reference
 from twinroot.errors import InputError
+from twinroot.registry.access import Access
 from twinroot.registry.credentials import Credentials, find_credentials
 
 if TYPE_CHECKING:
@@ -25,10 +25,10 @@ Ask = Callable[[str, str, Mapping[str, str], "bytes | None"], "Answer"]
 class Authentication:
     """What authenticates us to one repository. `header` is None until the registry asked. Callers lock."""
 
-    def __init__(self, reference: Reference, auth_file: Path | None, given: Credentials | None, ask: Ask) -> None:
+    def __init__(self, reference: Reference, access: Access, given: Credentials | None, ask: Ask) -> None:
         self.header: str | None = None
         self._reference = reference
-        self._auth_file = auth_file
+        self._access = access
         self._known = given is not None
         self._credentials = given
         self._ask = ask
@@ -43,7 +43,7 @@ class Authentication:
     def renew(self, challenge: str) -> bool:
         """Answer a `WWW-Authenticate` header; False when that is not possible. InputError when tokens are refused."""
         if not self._known:
-            self._credentials, self._known = find_credentials(self._reference, self._auth_file), True
+            self._credentials, self._known = find_credentials(self._reference, self._access.auth_file), True
         before = self.header
         scheme = challenge.split(" ")[0].lower()
         if scheme == "basic" and self._credentials:
@@ -89,7 +89,7 @@ class Authentication:
     def _no_token(self, status: int) -> InputError:
         who = f"the credentials of {self._credentials.username or 'the identity token'}" if self._credentials else None
         said = f"the registry refuses {who}" if who else "the registry gives no token without credentials"
-        hint = f"log in first: twinroot login {self._reference.registry}"
+        hint = self._access.advice.login.format(registry=self._reference.registry)
         return InputError(f"{said} (status {status})", where=str(self._reference), hint=hint)
 
 

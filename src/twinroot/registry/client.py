@@ -30,11 +30,7 @@ log = logging.getLogger(__name__)
 _TIMEOUT = (10.0, 60.0)  # seconds to connect, and without a byte
 _ATTEMPTS_TO_CONNECT = 3
 _HOSTS = {"docker.io": "registry-1.docker.io"}
-_HINTS = {
-    401: "log in first: twinroot login {registry}",
-    403: "log in as somebody who may: twinroot login {registry}",
-    404: "look at the spelling of repository and tag; some registries say so as well when one has to log in",
-}
+_NOT_FOUND = "look at the spelling of repository and tag; some registries say so as well when one has to log in"
 _SAID = {401: "the registry wants credentials", 403: "access is denied", 404: "not found"}
 
 
@@ -64,13 +60,14 @@ class Client:
 
     def __init__(self, reference: Reference, access: Access, credentials: Credentials | None = None) -> None:
         self.reference = reference
+        self.advice = access.advice
         self.stop = threading.Event()
         host = _HOSTS.get(reference.registry, reference.registry)
         self._session = Session(trust(reference.registry, access.ca_files))
         scheme = self._scheme(host, access)
         self.registry_url = f"{scheme}://{host}/v2/"
         self.base = f"{self.registry_url}{reference.repository}/"
-        self._authentication = Authentication(reference, access.auth_file, credentials, self._token_answer)
+        self._authentication = Authentication(reference, access, credentials, self._token_answer)
         self._lock = threading.Lock()
 
     def __enter__(self) -> Client:
@@ -96,7 +93,7 @@ class Client:
                     return Answer(response.status_code, response.headers, _body(response, limit))
             except Broken as error:
                 attempt += 1
-                self.pause(attempt, network_error(error, self.url(url)), limit=None if repeat else 1)
+                self.pause(attempt, network_error(error, self.url(url), self.advice), limit=None if repeat else 1)
 
     def public(self, url: str, limit: int) -> bytes:
         """The body of a public URL that is none of this registry's; nothing is sent that says who asks."""
@@ -106,7 +103,7 @@ class Client:
                 raise NetworkError(f"the server answers {response.status_code} {response.reason}", where=url)
             return _body(response, limit)
         except Broken as error:
-            raise network_error(error, url) from error
+            raise network_error(error, url, self.advice) from error
         finally:
             response.close()
 
@@ -180,7 +177,7 @@ class Client:
             except Broken as error:
                 connecting = isinstance(error, requests.ConnectionError) and not _was_connected(error)
                 limit = 1 if not repeat else _ATTEMPTS_TO_CONNECT if connecting else None
-                self.pause(attempt, network_error(error, url), limit=limit)
+                self.pause(attempt, network_error(error, url, self.advice), limit=limit)
                 continue
             if response.status_code not in retry.REPEATABLE:
                 return response
@@ -210,7 +207,7 @@ class Client:
         try:
             return Answer(response.status_code, response.headers, _body(response, 1 << 20))
         except Broken as error:
-            raise network_error(error, url) from error
+            raise network_error(error, url, self.advice) from error
         finally:
             response.close()
 
@@ -220,7 +217,8 @@ class Client:
         user = self._authentication.user
         if status == 401 and user:
             said = f"the registry refuses the credentials of {user}"
-        hint = _HINTS[status].format(registry=registry) if status in _HINTS else None
+        hints = {401: self.advice.login, 403: self.advice.other_login, 404: _NOT_FOUND}
+        hint = hints[status].format(registry=registry) if status in hints else None
         where = str(self.reference) if self.reference.repository else registry
         return AnswerError(status, f"{said}{_message(response)}", where=where, hint=hint)
 
@@ -232,7 +230,7 @@ class Client:
             try:
                 self._session.get(f"https://{host}/v2/", stream=True, timeout=_TIMEOUT).close()
             except requests.exceptions.SSLError as error:
-                if not isinstance(network_error(error, host), InputError):
+                if not isinstance(network_error(error, host, access.advice), InputError):
                     return "http"
             except Broken:
                 pass  # whatever it is, it will be told of the first request

@@ -121,7 +121,8 @@ def _receive(client: Client, growing: _Partial, advance: Advance) -> None:
             _continue(client, growing, advance)
             failure: Exception = growing.wrong("ended early")
         except Broken as error:
-            failure = network_error(error, f"{client.reference} ({growing.blob.title or growing.blob.digest})")
+            name = growing.blob.title or growing.blob.digest
+            failure = network_error(error, f"{client.reference} ({name})", client.advice)
         if growing.size < growing.blob.size:
             got = growing.size - before
             attempt = 1 if got > 0 else attempt + 1

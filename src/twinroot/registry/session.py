@@ -22,6 +22,7 @@ from urllib3.exceptions import HTTPError
 
 from twinroot import __version__
 from twinroot.errors import InputError, NetworkError, TwinrootError
+from twinroot.registry.access import Advice
 
 _CERTIFICATES = ("/etc/docker/certs.d", "/etc/containers/certs.d")
 # Of Debian; of Fedora and Azure Linux; of SUSE.
@@ -131,18 +132,17 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def network_error(error: Exception, where: str) -> TwinrootError:
+def network_error(error: Exception, where: str, advice: Advice) -> TwinrootError:
     """What broke, in words."""
     certificate = _cause(error, ssl.SSLCertVerificationError)
     if isinstance(certificate, ssl.SSLCertVerificationError):
         return InputError(
             f"the server's certificate is not trusted: {certificate.verify_message}",
             where=where,
-            hint="name the authority that signed it with --ca-file FILE",
+            hint=advice.certificate,
         )
     if isinstance(_cause(error, ssl.SSLError), ssl.SSLError):
-        hint = "if the registry has no TLS and you trust the network, add --plain-http"
-        return NetworkError("the server does not speak TLS", where=where, hint=hint)
+        return NetworkError("the server does not speak TLS", where=where, hint=advice.no_tls)
     return NetworkError(f"the connection does not work: {_reason(error)}", where=where)
 
 

@@ -21,7 +21,7 @@ from twinroot.config.host.image_urls import fault_of
 from twinroot.config.registry_reference import Reference, parse_reference
 from twinroot.errors import FormatError, InputError
 from twinroot.formats.cosi.reader import CosiFile, pread, read_cosi
-from twinroot.registry.access import Access
+from twinroot.registry.access import WITHOUT_FLAGS, Access
 from twinroot.registry.client import AnswerError, Client
 from twinroot.registry.resolve import resolve
 from twinroot.registry.session import Session, trust
@@ -105,7 +105,7 @@ def open_image(
             with _web_file(web, connect_timeout) as file:
                 yield read_cosi(file.read_at, file.name, sha384=expected)
         case RegistryLocation(reference):
-            with Client(reference, access or Access()) as client, _layer(client) as file:
+            with Client(reference, access or Access(advice=WITHOUT_FLAGS)) as client, _layer(client) as file:
                 yield read_cosi(file.read_at, file.name, sha384=expected)
 
 

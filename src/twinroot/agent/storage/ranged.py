@@ -19,8 +19,9 @@ from types import TracebackType
 
 import requests
 
-from twinroot.errors import FormatError, InputError, NetworkError, TwinrootError
+from twinroot.errors import FormatError, InputError, NetworkError
 from twinroot.registry import retry
+from twinroot.registry.access import WITHOUT_FLAGS
 from twinroot.registry.session import Broken, network_error
 from twinroot.units import KIB, MIB
 
@@ -92,7 +93,7 @@ class RangedFile:
                 self._go_on(offset + before, size - before, parts)
                 continue
             except (NetworkError, *Broken) as error:
-                failure = error if isinstance(error, NetworkError) else _in_words(error, self.name)
+                failure = error if isinstance(error, NetworkError) else network_error(error, self.name, WITHOUT_FLAGS)
             self._close()
             if isinstance(failure, InputError):
                 raise failure
@@ -189,13 +190,3 @@ def answer_of(status: int, headers: dict[str, str], offset: int, name: str) -> A
     if found.get("content-encoding", "identity") != "identity":
         raise FormatError("the server compresses the file although it was asked not to", where=name)
     return Answer(start, last + 1, Version(length, etag, modified))
-
-
-def _in_words(error: Exception, name: str) -> TwinrootError:
-    """What broke; the hints are those of a machine that is serviced, where no flags are."""
-    failure = network_error(error, name)
-    if isinstance(failure, InputError):
-        failure.hint = "add the authority that signed it to the certificates that the system trusts"
-    else:
-        failure.hint = None
-    return failure

@@ -154,3 +154,17 @@ def test_an_artifact_with_two_layers(registry: Scripted) -> None:
         open_image(f"oci://{registry.host}/os/image:1", "ignored"),
     ):
         pass
+
+
+def test_advice_is_for_a_machine_without_our_commands(registry: Scripted) -> None:
+    def refuse(request: Request) -> bool:
+        request.reply(401, WWW_Authenticate='Basic realm="r"')
+        return True
+
+    registry.answer = refuse
+    with (
+        pytest.raises(InputError, match="the registry wants credentials") as caught,
+        open_image(f"oci://{registry.host}/os/image:1", "ignored"),
+    ):
+        pass
+    assert caught.value.hint == f"put credentials for {registry.host} into /root/.docker/config.json"
