@@ -40,9 +40,10 @@ class RollbackItem:
 def rollback_chain(history: Iterable[HostStatus]) -> list[RollbackItem]:
     """The updates that can be undone, newest first, from statuses that come newest first.
 
-    It ends at what cannot be undone: the installation, a failed update, a return to the other volume, a second A/B
+    It ends at what cannot be undone: the installation, a failed A/B update, a return to the other volume, a second A/B
     update (each half holds one system), the staging of another one, and at statuses that cannot be read. The peer
-    goes on where staging failed or was given up, and so offers a half that was written over.
+    goes on where staging failed or was given up, and so offers a half that was written over; it ends at an update of
+    the running system that failed and was undone, after which everything is where it was.
     """
     found: list[RollbackItem] = []
     undone = 0
@@ -51,9 +52,11 @@ def rollback_chain(history: Iterable[HostStatus]) -> list[RollbackItem]:
         overwritten = overwritten or tells_of_staging(later.last_error)
         if later.servicing_state is not State.PROVISIONED or earlier.servicing_state is State.PROVISIONED:
             continue
+        kept = later.spec == earlier.spec  # else the update was given up or undone, and the old configuration is back
+        if earlier.servicing_state is State.RUNTIME_UPDATE_STAGED and not kept:
+            continue
         if later.last_error is not None:
             break
-        kept = later.spec == earlier.spec  # else the update was given up or undone, and the old configuration is back
         if earlier.servicing_state is State.MANUAL_ROLLBACK_RUNTIME_STAGED:
             undone += 1
         elif earlier.servicing_state is State.RUNTIME_UPDATE_STAGED and kept:

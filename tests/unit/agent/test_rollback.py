@@ -23,7 +23,8 @@ def history(notes: str) -> list[HostStatus]:
     """Statuses, newest first, from notes in the order of time: what was done, and the number of the configuration.
 
     `i1` install, `r2` runtime update, `a2` A/B update, `R1` and `A1` rollbacks to, `x2` and `y2` updates that failed
-    and were undone, `s2` an A/B update that was staged and given up.
+    and were undone, `z2` a runtime update of which the error is known as well, `s2` an A/B update that was staged and
+    given up.
     """
     found: list[HostStatus] = []
     now, volume = "0", None
@@ -42,13 +43,13 @@ def history(notes: str) -> list[HostStatus]:
             found += [status(step, new, old, ab_active_volume=volume) for step in steps]
             volume = "volume-b" if volume == "volume-a" else "volume-a"
             now = number
-        elif what == "x":
+        elif what in "xz":
             found.append(status(S.RUNTIME_UPDATE_STAGED, new, old, ab_active_volume=volume))
         elif what == "y":
             found.append(status(S.AB_UPDATE_HEALTH_CHECK_FAILED, new, old, ab_active_volume=volume, last_error="a"))
         else:
             found.append(status(S.AB_UPDATE_STAGED, new, old, ab_active_volume=volume))
-        error = "a" if what == "y" else None
+        error = "a" if what in "yz" else None
         found.append(status(S.PROVISIONED, C[now], ab_active_volume=volume, last_error=error))
     return found[::-1]
 
@@ -71,7 +72,10 @@ def history(notes: str) -> list[HostStatus]:
         ("i1 r2 a3 A2 r4", [("runtime", "2", "volume-a")]),
         ("i1 r2 y3", []),
         ("i1 r2 y3 r4", [("runtime", "2", "volume-a")]),
-        ("i1 r2 x3 r4", [("runtime", "2", "volume-a")]),
+        ("i1 r2 x3 r4", [("runtime", "2", "volume-a"), ("runtime", "1", "volume-a")]),
+        ("i1 a2 x3", [("ab", "1", "volume-a")]),
+        ("i1 a2 z3", [("ab", "1", "volume-a")]),
+        ("i1 r2 z3 r4", [("runtime", "2", "volume-a"), ("runtime", "1", "volume-a")]),
         ("i1 r2 s3 r4", [("runtime", "2", "volume-a"), ("runtime", "1", "volume-a")]),
     ],
 )
