@@ -214,8 +214,9 @@ def run_servicing(
                 error, report = perform(agent)
                 if error:
                     raise error
-        except TwinrootError as failed:
-            report = replace(report, error=as_servicing_error(failed).record(), hint=failed.hint)
+        except (TwinrootError, OSError) as failed:
+            found = as_servicing_error(failed)
+            report = replace(report, error=found.record(), hint=found.hint)
             raise
 
     if os.geteuid() == 0:
@@ -291,7 +292,7 @@ def _files(arguments: argparse.Namespace, agent: Agent) -> Iterator[None]:
             raise ServicingError("write-output-file", f"{path}: {error.message}", hint=error.hint) from error
     try:
         yield
-    except TwinrootError as error:
+    except (TwinrootError, OSError) as error:
         _write_error(arguments.error, as_servicing_error(error))
         raise
     finally:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twinroot.cli.servicing import add_reports, run_servicing
+from twinroot.errors import InputError
 
 if TYPE_CHECKING:
     from twinroot.agent.errors import ServicingError
@@ -25,7 +26,7 @@ def add(commands: Any, add_global_flags: Callable[[argparse.ArgumentParser], Non
         "Write the disk in an image onto a disk of this machine, and restart: partitions with their contents, and "
         "nothing else. No configuration is needed, none is applied. All that is on the disk is lost. It runs in "
         "installers only, and takes the smallest disk that is large enough, not removable and not in use, unless one "
-        "is named. It is also called stream-image."
+        "is named. Also called stream-image."
     )
     command = commands.add_parser("stream-disk", aliases=["stream-image"], help=summary, description=text)
     add_image(command)
@@ -48,8 +49,14 @@ def add_image(command: argparse.ArgumentParser) -> None:
 
 
 def image_url(image: str) -> str:
-    """The URL of an image that a command line names; paths become whole ones."""
-    found = sys.stdin.readline().strip() if image == FROM_STDIN else image
+    """The URL of an image that a command line names; paths become whole ones. InputError for what is neither."""
+    found = image
+    if image == FROM_STDIN:
+        found = sys.stdin.readline().strip() if sys.stdin else ""
+    if not found:
+        raise InputError("no image is named", hint="write its path or URL")
+    if not found.isprintable():
+        raise InputError("there are characters in the name of the image that cannot be seen", hint="remove them")
     return found if "://" in found else str(Path(found).absolute())
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+from twinroot.errors import HostError
 from twinroot.tools.run import first_available, run
 
 _MAKE: dict[str, tuple[str, ...]] = {
@@ -21,29 +23,37 @@ _SECTOR = 512  # bytes; partitions are counted in these whatever the disk has
 
 def tell_kernel(disk: Path) -> None:
     """Have the kernel see a changed partition table, partitions in use among it that stayed as they are."""
-    run(["partx", "--update", disk])
+    update_partitions(disk)
     settle()
+
+
+def update_partitions(disk: Path) -> None:
+    """`tell_kernel` without waiting for udev."""
+    run(["partx", "--update", disk])
 
 
 def forget_partitions(disk: Path) -> None:
     """Have the kernel know no partition of a disk any more. CommandError when one is in use."""
-    # It ends with 1 both when there are none and when one is in use.
-    run(["partx", "--delete", disk], ok=(0, 1))
-    left = [number for number, _path in _partitions(disk)]
-    if left:
+    if _partitions(disk):
         run(["partx", "--delete", disk], hint="is a partition of it mounted, or part of something that runs?")
 
 
 def add_partition(disk: Path, number: int, start: int, size: int) -> Path:
     """Have the kernel know a partition that no table on the disk names, and return its device; sizes in bytes."""
     run(["addpart", disk, str(number), str(start // _SECTOR), str(size // _SECTOR)])
-    return next(path for found, path in _partitions(disk) if found == number)
+    found = _partitions(disk).get(number)
+    if found is None:
+        raise HostError(f"partition {number} was added, and has gone again", where=str(disk))
+    return found
 
 
-def _partitions(disk: Path) -> Iterator[tuple[int, Path]]:
-    """Numbers and devices of what the kernel knows as partitions of a disk."""
-    for entry in sorted(Path("/sys/class/block", disk.resolve().name).glob("*/partition")):
-        yield int(entry.read_text()), Path("/dev", entry.parent.name)
+def _partitions(disk: Path) -> dict[int, Path]:
+    """The devices of what the kernel knows as partitions of a disk, by number."""
+    found = {}
+    for entry in Path("/sys/class/block", disk.resolve().name).glob("*/partition"):
+        with suppress(FileNotFoundError):  # It has gone meanwhile.
+            found[int(entry.read_text())] = Path("/dev", entry.parent.name)
+    return found
 
 
 def settle() -> None:

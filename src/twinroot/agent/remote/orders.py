@@ -67,7 +67,7 @@ def of_commit(request: v1.CommitRequest) -> Order:
 
 def of_stream(request: v1.StreamDiskRequest) -> Order:
     """Write an image onto a whole disk; InputError without one."""
-    if not request.image_url or "\n" in request.image_url:
+    if not request.image_url.isprintable() or not request.image_url.strip():
         raise InputError("the request has no URL of an image")
     image_hash = request.image_hash if request.HasField("image_hash") else "ignored"
     return Order("stream-disk", _restart(request.reboot), image=request.image_url, image_hash=image_hash)

@@ -102,21 +102,19 @@ def _served(ledger: Ledger, work: Callable[[Ledger], Result]) -> Result:
         return work(ledger)
     except ConfigError:
         raise  # Of a wrong configuration file the status need not know, and all its mistakes are told.
-    except TwinrootError as error:
+    except (TwinrootError, OSError) as error:
         found = as_servicing_error(error)
         ledger.note(found)
         raise found from error
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        found = ServicingError("internal", f"{where}{error.strerror or error}")
-        ledger.note(found)
-        raise found from error
 
 
-def as_servicing_error(error: TwinrootError) -> ServicingError:
+def as_servicing_error(error: TwinrootError | OSError) -> ServicingError:
     """An error under one of the peer's names."""
     if isinstance(error, ServicingError):
         return error
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return ServicingError("internal", f"{where}{error.strerror or error}")
     message = f"{error.where}: {error.message}" if error.where else error.message
     if isinstance(error, MissingToolError):
         return ServicingError("missing-binary", message, hint=error.hint)

@@ -16,6 +16,7 @@ from twinroot.errors import HostError
 from twinroot.formats.efi_boot import HardDrive
 
 _SYS_BLOCKS = Path("/sys/dev/block")
+_EFI = Path("/sys/firmware/efi")
 _SYS_SECTOR = 512  # bytes; sysfs counts places and sizes in these whatever the disk has
 _PLACEHOLDERS = ("localhost", "localhost.localdomain", "(none)")
 
@@ -42,6 +43,21 @@ def root_device(mountinfo: Path = Path("/proc/self/mountinfo")) -> RootDevice:
             device = source.split()[1]
             number = (device_number(Path(device)) if device.startswith("/dev/") else None) or found
     return RootDevice(frozenset({number, *_below(number)}))
+
+
+def root_filesystem(mountinfo: Path = Path("/proc/self/mountinfo")) -> str:
+    """The type of the file system at /, of several the one on top."""
+    found = ""
+    for line in mountinfo.read_text().splitlines():
+        fields, _, source = line.partition(" - ")
+        if fields.split()[4] == "/":
+            found = source.split()[0]
+    return found
+
+
+def starts_by_efi() -> bool:
+    """Whether the machine's firmware is a UEFI."""
+    return _EFI.is_dir()
 
 
 def device_number(device: Path) -> str | None:

@@ -11,8 +11,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from twinroot.agent.errors import ServicingError
+from twinroot.agent.storage.claims import claimed
 from twinroot.agent.storage.deploy_plan import Deployment, ImageWrite
-from twinroot.agent.storage.disk_write import claimed
 from twinroot.agent.stream import Written, write_image
 from twinroot.formats.cosi.reader import CosiFile
 from twinroot.tools import e2fsprogs

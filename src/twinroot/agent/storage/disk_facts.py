@@ -10,15 +10,16 @@ from pathlib import Path
 from uuid import UUID
 
 from twinroot.agent.errors import ServicingError
+from twinroot.agent.storage.claims import claimed
 from twinroot.agent.storage.disk_plan import DiskFacts, Use
 from twinroot.agent.storage.whole_disk import Candidate
 from twinroot.config.host.storage import Storage
-from twinroot.errors import FormatError
+from twinroot.errors import BusyError, FormatError, HostError
 from twinroot.formats import gpt
 
 BY_PARTUUID = Path("/dev/disk/by-partuuid")
 _SYS = Path("/sys/class/block")
-_DISK_NAME = re.compile(r"(sd|hd|vd)[a-z]+|nvme\d+n\d+|mmcblk\d+")
+DISK_NAME = re.compile(r"(sd|hd|vd|xvd)[a-z]+|nvme\d+n\d+|mmcblk\d+")
 _SYS_SECTOR = 512  # bytes; sysfs counts sizes in these whatever the disk has
 
 
@@ -39,18 +40,25 @@ def disk_facts(device: Path) -> DiskFacts:
     return DiskFacts(str(real), size, sector, read_only, _table(real, size), tuple(_uses(system)))
 
 
-def candidates(blocks: Path = Path("/sys/block")) -> list[Candidate]:
-    """The disks of this machine that a whole image may be meant for (servicing spec, section 17.5)."""
+def candidates(pattern: re.Pattern[str] = DISK_NAME) -> list[Candidate]:
+    """The disks of this machine that a whole image may be meant for (servicing spec, section 17.5), by their names."""
     found = []
-    for entry in sorted(blocks.iterdir()):
-        if _DISK_NAME.fullmatch(entry.name) and (entry / "size").read_text().strip() != "0":
+    for entry in sorted(Path("/sys/block").iterdir()):
+        if pattern.fullmatch(entry.name) and (entry / "size").read_text().strip() != "0":
             device = Path("/dev", entry.name)
-            removable = (entry / "removable").read_text().strip() != "0"
             try:
-                found.append(Candidate(disk_facts(device), removable))
-            except OSError as error:
-                found.append(Candidate(DiskFacts(str(device), 0), fault=f"it cannot be read: {error.strerror}"))
+                found.append(Candidate(disk_facts(device), _is_removable(entry)))
+            except HostError as error:
+                found.append(Candidate(DiskFacts(str(device), 0), fault=f"it cannot be used: {error.message}"))
     return found
+
+
+def _is_removable(system: Path) -> bool:
+    """Whether a disk is one that people take with them: on USB, or a card. `system` is its folder in sysfs."""
+    if (system / "removable").read_text().strip() != "0" or "usb" in str(system.resolve()):
+        return True
+    kind = system / "device/type"
+    return system.name.startswith("mmcblk") and kind.is_file() and kind.read_text().strip() == "SD"
 
 
 def foreign_uuids(facts: Iterable[DiskFacts], links: Path = BY_PARTUUID) -> frozenset[UUID]:
@@ -76,25 +84,54 @@ def _real_device(device: Path) -> Path:
 
 
 def _table(device: Path, size: int) -> gpt.Table | None:
-    """The disk's GPT; None where it has none that is whole."""
-    with device.open("rb") as stream:
-        try:
+    """The disk's GPT; None where it has none that is whole. HostError for a disk that cannot be read."""
+    try:
+        with device.open("rb") as stream:
             return gpt.read_table(stream, size)
-        except FormatError:
-            return None
+    except FormatError:
+        return None
+    except OSError as error:
+        message = f"the disk cannot be read: {error.strerror}"
+        raise HostError(message, where=str(device), hint="look for faults of the disk with dmesg") from error
 
 
 def _uses(system: Path) -> Iterator[Use]:
     """Mounts, swap areas and devices built upon a disk and its partitions."""
-    by_number = _mounts() | _swaps()
+    by_number = _loops() | _mounts() | _swaps()
     parts = [entry for entry in system.iterdir() if (entry / "partition").is_file()]
-    for entry in (system, *parts):
+    unused = True
+    for entry in (*parts, system):
         number = int((entry / "partition").read_text()) if entry is not system else None
         what = by_number.get((entry / "dev").read_text().strip())
-        if what:
-            yield Use(number, what)
-        for holder in sorted((entry / "holders").iterdir()):
-            yield Use(number, f"held by {holder.name}")
+        found = [what] if what else []
+        found += [f"held by {holder.name}" for holder in sorted((entry / "holders").iterdir())]
+        # The kernel says of a disk that it is in use when a partition of it is.
+        if not found and (unused or entry is not system) and _is_claimed(Path("/dev", entry.name)):
+            found = ["used by the kernel, as a member of a file system or of an array may be"]
+        unused = unused and not found
+        yield from (Use(number, use) for use in found)
+
+
+def _is_claimed(device: Path) -> bool:
+    """Whether the kernel gives a device to nobody else. HostError when it cannot be read."""
+    try:
+        with claimed(device):
+            return False
+    except BusyError:
+        return True
+
+
+def _loops() -> dict[str, str]:
+    """`major:minor` of every device that loop devices lead to: they are not claimed by them."""
+    found = {}
+    for backing in sorted(Path("/sys/block").glob("loop*/loop/backing_file")):
+        try:
+            path = backing.read_text().rstrip("\n")
+        except FileNotFoundError:
+            continue  # It has gone meanwhile.
+        if path.startswith("/dev/") and (number := _number(path)):
+            found[number] = f"used through {backing.parent.parent.name}"
+    return found
 
 
 def _mounts() -> dict[str, str]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from twinroot.agent.errors import ServicingError
+from twinroot.agent.storage.claims import claimed
 from twinroot.agent.storage.disk_facts import BY_PARTUUID
 from twinroot.agent.storage.disk_plan import DiskPlan
-from twinroot.errors import BusyError, HostError
+from twinroot.errors import HostError
 from twinroot.formats import gpt
 from twinroot.tools.block_devices import tell_kernel, wipe_signatures
 
@@ -42,22 +42,6 @@ def write_tables(plans: Sequence[DiskPlan], links: Path = BY_PARTUUID) -> dict[s
 def partition_paths(plans: Sequence[DiskPlan], links: Path = BY_PARTUUID) -> dict[str, str]:
     """The path of each partition, by id (servicing spec, section 2.5). Pure."""
     return {name: str(links / str(plan.uuid_of(name))) for plan in plans for name in plan.numbers}
-
-
-@contextmanager
-def claimed(device: Path) -> Iterator[None]:
-    """The block device for us alone: the kernel refuses where it or a partition of it is mounted or held."""
-    try:
-        fd = os.open(device, os.O_RDONLY | os.O_EXCL | os.O_CLOEXEC)
-    except OSError as error:
-        if error.errno == errno.EBUSY:
-            hint = "unmount it or stop what uses it"
-            raise BusyError("the device is in use", where=str(device), hint=hint) from error
-        raise HostError(error.strerror or str(error), where=str(device)) from error
-    try:
-        yield
-    finally:
-        os.close(fd)
 
 
 def write_table(device: Path, table: gpt.Table) -> None:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
+from twinroot.agent.storage.claims import claimed, hidden_from_udev
 from twinroot.agent.storage.deploy import grow
-from twinroot.agent.storage.disk_write import claimed, write_table
+from twinroot.agent.storage.disk_write import write_table
 from twinroot.agent.storage.whole_disk import WholeDisk
 from twinroot.agent.stream import Written, clear, write_image
+from twinroot.errors import TwinrootError
 from twinroot.formats.cosi.layout import Placed
 from twinroot.formats.cosi.reader import CosiFile
-from twinroot.tools.block_devices import add_partition, forget_partitions, tell_kernel, wipe_signatures
+from twinroot.tools.block_devices import add_partition, forget_partitions, settle, update_partitions, wipe_signatures
+
+log = logging.getLogger(__name__)
 
 Advance = Callable[[int], None]
 
@@ -25,27 +31,52 @@ def needed_programs(plan: WholeDisk) -> list[str]:
 def write_whole_disk(cosi: CosiFile, plan: WholeDisk, *, advance: Advance = lambda _done: None) -> Written:
     """Write everything; how many bytes of images were written, and how many were right already.
 
-    `advance` hears how many bytes of all images are done. Raises FormatError for a damaged image, BusyError for a disk
-    in use, HostError, CommandError. After any error the disk has no partition table.
+    `advance` hears how many bytes of all images are done. Raises BusyError for a disk in use, which stays as it is;
+    FormatError for a damaged image, HostError, CommandError. After these the disk has no partition table.
     """
     device = Path(plan.device)
-    with claimed(device):
-        pass  # What is in use is not even looked at by the programs below.
-    wipe_signatures(device)
-    forget_partitions(device)
-    with claimed(device):
-        written = _write_images(cosi, plan, advance)
-    for placed in plan.growing:
-        grow(add_partition(device, placed.partition.number, placed.offset, placed.size))
-    write_table(device, plan.table)
-    tell_kernel(device)
+    # Of a disk without a table, udev has the kernel forget the partitions that are there only to grow.
+    with hidden_from_udev(device):
+        with claimed(device):
+            pass
+        forget_partitions(device)
+        wipe_signatures(device)
+        written = _write_contents(cosi, plan, advance)
+        write_table(device, plan.table)
+        with _only_warning():
+            update_partitions(device)
+    with _only_warning():
+        settle()
+    return written
+
+
+@contextmanager
+def _only_warning() -> Iterator[None]:
+    """What goes wrong once the disk is complete is no reason to write it anew."""
+    try:
+        yield
+    except TwinrootError as error:
+        log.warning("The disk is complete, but this system does not see its partitions yet: %s", error)
+
+
+def _write_contents(cosi: CosiFile, plan: WholeDisk, advance: Advance) -> Written:
+    device = Path(plan.device)
+    try:
+        with claimed(device):
+            written = _write_images(cosi, plan, advance)
+        for placed in plan.growing:
+            grow(add_partition(device, placed.partition.number, placed.offset, placed.size))
+    except BaseException:
+        with suppress(TwinrootError):
+            forget_partitions(device)
+        raise
     return written
 
 
 def _write_images(cosi: CosiFile, plan: WholeDisk, advance: Advance) -> Written:
     device = Path(plan.device)
     written = kept = 0
-    for offset, length in plan.tails:
+    for offset, length in plan.cleared:
         clear(device, offset, length)
     for placed in plan.images:
         done = _write(cosi, device, placed, partial(_add, advance, written + kept))

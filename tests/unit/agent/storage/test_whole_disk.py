@@ -12,7 +12,7 @@ from tests.unit.agent.disk_cosi import Part, table_of, write_disk_cosi
 
 from twinroot.agent.errors import ServicingError
 from twinroot.agent.servicing.stream_disk import expected_sha384
-from twinroot.agent.storage.disk_facts import candidates
+from twinroot.agent.storage.disk_facts import DISK_NAME
 from twinroot.agent.storage.disk_plan import DiskFacts, Use
 from twinroot.agent.storage.whole_disk import Candidate, WholeDisk, check_disk, choose_disk, plan_whole_disk
 from twinroot.formats.cosi.layout import disk_table, placed_images
@@ -68,10 +68,11 @@ def test_a_disk_that_is_named() -> None:
         check_disk(disk("sdc", MIB), TABLE)
 
 
-def planned(cosi: Path, size: int = GIB, foreign: frozenset[UUID] = frozenset()) -> WholeDisk:
+def planned(cosi: Path, size: int = GIB, foreign: frozenset[UUID] = frozenset(), **table_fields: Any) -> WholeDisk:
     with open_cosi(cosi) as file:
-        table = disk_table(file)
-        return plan_whole_disk(disk("vda", size), table, placed_images(file, table), file.metadata, foreign)
+        table = replace(disk_table(file), **table_fields)
+        images = placed_images(file, table)
+        return plan_whole_disk(disk("vda", size), table, images, file.metadata, foreign, efi=True)
 
 
 def test_a_plan(tmp_path: Path) -> None:
@@ -83,26 +84,49 @@ def test_a_plan(tmp_path: Path) -> None:
     assert [placed.offset // MIB for placed in plan.images] == [1, 9, 25, 41]
     # FAT does not grow, nor does what the metadata do not know.
     assert [placed.partition.number for placed in plan.growing] == [2]
-    # Behind images that end early; the third fills its partition.
-    assert plan.tails == ((8 * MIB, MIB), (24 * MIB, MIB), (42 * MIB, MIB))
+    # Behind images that end early: what follows them, and the ends of the partitions; the third fills its partition.
+    data = len(b"root" * 1000)
+    assert plan.cleared == (
+        (MIB + 3, 5 * MIB - 3), (8 * MIB, MIB),
+        (9 * MIB + data, 5 * MIB - data), (24 * MIB, MIB),
+        (41 * MIB + 4, 2 * MIB - 4),
+    )  # fmt: skip
 
 
 def test_what_cannot_be_planned(tmp_path: Path) -> None:
+    whole = write_disk_cosi(tmp_path / "a.cosi", ESP_PART, ROOT_PART, disk_size=64 * MIB)
     with pytest.raises(ServicingError, match="another disk of this machine has a partition with the UUID") as caught:
-        planned(write_disk_cosi(tmp_path / "a.cosi", ESP_PART, disk_size=64 * MIB), foreign=frozenset({UUID(int=1)}))
+        planned(whole, foreign=frozenset({UUID(int=1)}))
     assert caught.value.name == "create-partitions"
-    with pytest.raises(ServicingError, match="no EFI system partition") as caught:
-        planned(write_disk_cosi(tmp_path / "b.cosi", ROOT_PART, disk_size=64 * MIB))
-    assert caught.value.name == "derive-host-configuration"
+    for parts, missing in (((ROOT_PART,), "no EFI system partition"), ((ESP_PART,), "no root")):
+        with pytest.raises(ServicingError, match=f"nothing can start from this image: it has {missing}") as caught:
+            planned(write_disk_cosi(tmp_path / "b.cosi", *parts, disk_size=64 * MIB))
+        assert caught.value.name == "derive-host-configuration"
+    # Of a disk with boot code a BIOS starts.
+    with pytest.raises(ServicingError, match="no EFI system partition"):
+        planned(write_disk_cosi(tmp_path / "b.cosi", ROOT_PART, disk_size=64 * MIB), boot_code=b"code")
 
 
-def test_candidates_are_disks_alone(tmp_path: Path) -> None:
-    for name in ("loop0", "sr0", "dm-0", "mmcblk0boot0", "nvme0c0n1", "ram0", "zram0"):
-        (tmp_path / name).mkdir()
-    empty = tmp_path / "sdx"
-    empty.mkdir()
-    (empty / "size").write_text("0\n")
-    assert candidates(tmp_path) == []
+def test_tables_that_cannot_be_written(tmp_path: Path) -> None:
+    """Known before the disk is touched."""
+    cosi = write_disk_cosi(tmp_path / "a.cosi", ESP_PART, ROOT_PART, disk_size=64 * MIB)
+    first, second = TABLE.partitions
+    with pytest.raises(ServicingError, match="does not fit onto /dev/vda: partition 2 overlaps"):
+        planned(cosi, 25 * MIB, disk_size=25 * MIB)
+    with pytest.raises(ServicingError, match="the image has 2 partitions with the UUID"):
+        planned(cosi, partitions=(first, replace(second, uuid=first.uuid)))
+    with open_cosi(cosi) as file:
+        images = placed_images(file, disk_table(file))
+        high = replace(TABLE, entry_count=512, partitions=(first, replace(second, number=300)))
+        with pytest.raises(ServicingError, match="number above 255"):
+            plan_whole_disk(disk("vda", GIB), high, images, file.metadata, frozenset(), efi=True)
+
+
+def test_names_of_disks() -> None:
+    names = ("sda", "vdb", "xvda", "hdc", "nvme0n1", "mmcblk0", "sdaa")
+    assert all(DISK_NAME.fullmatch(name) for name in names)
+    others = ("loop0", "sr0", "dm-0", "md0", "mmcblk0boot0", "nvme0c0n1", "ram0", "zram0", "sda1", "nvme0n1p1")
+    assert not any(DISK_NAME.fullmatch(name) for name in others)
 
 
 @pytest.mark.parametrize("text", ["ignored", "sha384:" + "aB" * 48, "ab" * 48])
