@@ -185,8 +185,9 @@ def _run(
 
     def perform(agent: Agent) -> tuple[ServicingError | None, Report]:
         if absent and not agent.datastore.exists():
-            log.info("Nothing to do: there is no datastore at %s", agent.datastore)
-            log.info("To update this machine, tell it what it is with: trident offline-initialize")
+            from twinroot.agent.servicing.commit import without_status
+
+            without_status(agent)
             return None, Report()
         return _serviced(agent, work, installing=installing)
 

@@ -53,7 +53,7 @@ def install(agent: Agent, ledger: Ledger, config: HostConfig, allowed: Allowed, 
     """Install a machine, as far as it is allowed. ServicingError where anything could be lost that is wanted."""
     adopts = any(disk.adopted_partitions for disk in config.storage.disks)
     check_may_install(multiboot=multiboot, adopts=adopts)
-    if not is_temporary(ledger.status) and ledger.status != HostStatus():
+    if not is_temporary(ledger.status):
         message = "this machine is installed already"
         raise ServicingError("clean-install-on-provisioned-host", message, hint="use update, or start an installer")
     if config.image is None:
@@ -83,8 +83,8 @@ def _stage(agent: Agent, ledger: Ledger, config: HostConfig, cosi: CosiFile, *, 
     storage = config.storage
     job = Job(_KIND, config, cosi, Devices(storage, {}, "volume-a"), None, 0, agent.variables, agent.emit)
     check_image(job)
+    run_pre_servicing(job)
     materials = read_materials(config, _KIND)
-    run_pre_servicing(job, materials)
     _set_up_installer(config)
     facts = read_facts(storage)
     plans = plan_disks(

@@ -1,6 +1,6 @@
 """Staging: writing a complete system onto the half that does not run, without starting it (servicing spec, 6.1, 7.1).
 
-    checks ─▶ materials ─▶ pre-servicing scripts ─▶ room on the ESP ─▶ (intent) ─▶ withdraw ─▶ images ─▶ boot files
+    checks ─▶ pre-servicing scripts ─▶ materials ─▶ room on the ESP ─▶ (intent) ─▶ withdraw ─▶ images ─▶ boot files
     ─▶ configure
 
 Nothing is written before everything that can be known was checked. Before the first byte, the slot is withdrawn from
@@ -18,7 +18,7 @@ from pathlib import Path
 from twinroot.agent.boot import slots
 from twinroot.agent.errors import ServicingError
 from twinroot.agent.osconfig import selinux
-from twinroot.agent.scripts import environment_of, failure, run_on_host
+from twinroot.agent.scripts import environment_of, failure, load, run_on_host
 from twinroot.agent.servicing import boot, machine, sealed
 from twinroot.agent.servicing.configure import configure
 from twinroot.agent.servicing.initrd_needs import without_effect
@@ -89,9 +89,9 @@ def _close_leftovers(place: Path) -> None:
     verity.close_leftovers()
 
 
-def run_pre_servicing(job: Job, materials: Materials) -> None:
+def run_pre_servicing(job: Job) -> None:
     """Run the scripts of `preServicing` in the running system; ServicingError for the first that fails."""
-    for loaded in materials.pre_servicing:
+    for loaded in load(job.config.scripts.pre_servicing, "scripts.preServicing", job.kind):
         try:
             run_on_host(loaded, environment_of(loaded.script, job.kind, "/"))
         except (CommandError, MissingToolError) as error:
