@@ -24,6 +24,7 @@ from twinroot.agent.servicing.configure import configure
 from twinroot.agent.servicing.initrd_needs import without_effect
 from twinroot.agent.servicing.job import Job, Materials
 from twinroot.agent.storage import verity
+from twinroot.agent.storage.added import with_added
 from twinroot.agent.storage.deploy import deploy
 from twinroot.agent.storage.deploy_plan import Deployment, plan_deployment, plan_mounts
 from twinroot.agent.storage.etc_overlay import overlaid_etc
@@ -105,6 +106,8 @@ def write_system(job: Job, materials: Materials, begin: Callable[[], None], *, e
     mixture, and nothing starts it.
     """
     deployment = plan_deployment(job.devices, job.image, job.kind)
+    if not job.installs:
+        deployment = with_added(deployment, job.devices, lambda path: probe(path).type)
     check_tools(job, deployment)
     _close_leftovers(place_for_new_root())
     boot.RUN.mkdir(parents=True, exist_ok=True)
