@@ -51,8 +51,7 @@ _SSH = ("sshd.service", "ssh.service")
 
 def install(agent: Agent, ledger: Ledger, config: HostConfig, allowed: Allowed, *, multiboot: bool) -> Result:
     """Install a machine, as far as it is allowed. ServicingError where anything could be lost that is wanted."""
-    adopts = any(disk.adopted_partitions for disk in config.storage.disks)
-    check_may_install(multiboot=multiboot, adopts=adopts)
+    check_may_install(config, multiboot=multiboot)
     if not is_temporary(ledger.status):
         message = "this machine is installed already"
         raise ServicingError("clean-install-on-provisioned-host", message, hint="use update, or start an installer")
@@ -73,8 +72,9 @@ def install(agent: Agent, ledger: Ledger, config: HostConfig, allowed: Allowed, 
     return _finalize(agent, ledger) if allowed.finalize else Result(Outcome.DONE)
 
 
-def check_may_install(*, multiboot: bool, adopts: bool) -> None:
+def check_may_install(config: HostConfig, *, multiboot: bool) -> None:
     """ServicingError where this system is none that machines are installed from."""
+    adopts = any(disk.adopted_partitions for disk in config.storage.disks)
     override = Path(OVERRIDE_FILE).exists()
     check_clean_install(machine.kernel_command_line(), multiboot=multiboot, adopts=adopts, override=override)
 
