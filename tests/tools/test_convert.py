@@ -291,6 +291,14 @@ def test_refused(place: Path, arguments: tuple[str, ...], expected: str, code: i
     assert {path.name for path in place.iterdir()} == before, "nothing is left behind"
 
 
+def test_a_disk_larger_than_its_format_allows_is_not_called_damaged(tmp_path: Path) -> None:
+    large = make_disk(tmp_path / "large.raw", [Part(1)])
+    os.truncate(large, 2041 << 30)
+    with pytest.raises(InputError, match=r"the disk has 2041 GiB; one of format vhd has at most 2040 GiB"):
+        convert(Conversion(large, tmp_path / "out.vhd", "vhd", 3), tmp_path, silent)
+    assert not (tmp_path / "out.vhd").exists()
+
+
 def test_no_efi_system_partition_but_no_operating_system_either(tmp_path: Path) -> None:
     disk = make_disk(tmp_path / "disk.raw", [Part(8, ESP_TYPE)])
     done = twinroot("convert", disk, tmp_path / "out.cosi", cwd=tmp_path)

@@ -25,6 +25,7 @@ from twinroot.boot import grub_probe
 from twinroot.boot.grub_bios import BiosBoot
 from twinroot.builder.base_image import base_image
 from twinroot.builder.build_directory import BuildDirectory, open_build_directory
+from twinroot.builder.file_sizes import check_file_sizes
 from twinroot.builder.inputs import input_hashes
 from twinroot.builder.os_changes import OsWork, change_os
 from twinroot.builder.partitions import make_partitions
@@ -113,6 +114,7 @@ def require_programs(request: CustomizeRequest) -> None:
 
 
 def _open_base(request: CustomizeRequest, image_file: Path, scratch: Path, mounts: Mounts | None, emit: Emit) -> _Plan:
+    check_file_sizes(request, scratch)
     name = str(image_file)
     image = probe(image_file)
     with phase(emit, "base", "Opening the base image", total=100, unit="percent") as advance:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from twinroot.builder.options import Options, check_options
 from twinroot.config.image.not_built import UNBUILT_FORMATS, unbuilt
-from twinroot.config.image.output_rules import removed_package_manager
+from twinroot.config.image.output_rules import disk_of_the_format, removed_package_manager
 from twinroot.config.image.preview_features import PreviewFeature
 from twinroot.config.load import LoadedConfig, ReadConfig
 from twinroot.config.problems import KeyPath
@@ -116,8 +116,9 @@ def _problems_of_run(read: ReadConfig, options: Options) -> list[Problem]:
     image_given = options.image_file is not None or options.image is not None
     format_given = options.output_format is not None
     findings = [*unbuilt(read.config, image_given=image_given, format_given=format_given)]
-    with suppress(UnreadableError):
-        findings += removed_package_manager(read.config, options.output_format) if format_given else ()
+    for rule in (removed_package_manager, disk_of_the_format) if format_given else ():
+        with suppress(UnreadableError):
+            findings += rule(read.config, options.output_format)
     # Input and output are looked at when they are resolved.
     return [*read.placed(findings), *resource_problems(read, input_and_output=False)]
 

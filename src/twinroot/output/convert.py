@@ -16,7 +16,7 @@ from pathlib import Path
 from twinroot.base.image import DiskImage, check_disk, damaged, probe
 from twinroot.errors import CommandError
 from twinroot.events import Emit, phase
-from twinroot.output.disk import convert_raw, qemu_target
+from twinroot.output.disk import check_disk_size, convert_raw, qemu_target
 from twinroot.output.files import check_output, replacing
 from twinroot.output.identity import kept_identity
 from twinroot.output.inspect import is_cosi
@@ -77,6 +77,7 @@ def _cosi_to_disk(wanted: Conversion, scratch: Path, emit: Emit) -> None:
 
 def _disk_to_disk(wanted: Conversion, image: DiskImage, emit: Emit) -> None:
     check_disk(image)
+    check_disk_size(image.size, wanted.format)
     target_format, options = qemu_target(wanted.format)
     with (
         replacing(wanted.target) as partial,

@@ -71,6 +71,17 @@ def test_the_command_lines_format_counts_for_removing_the_package_manager(tmp_pa
         resolve(tmp_path, text, output_format="cosi")
 
 
+def test_the_command_lines_format_counts_for_the_size_of_the_disk(tmp_path: Path) -> None:
+    text = (
+        "storage: {bootType: efi, disks: [{partitionTableType: gpt, maxSize: 3T, partitions: [{id: e, type: esp, "
+        "size: 8M}, {id: r, size: grow}]}], filesystems: [{deviceId: e, type: fat32, mountPoint: /boot/efi}, "
+        "{deviceId: r, type: ext4, mountPoint: /}]}\nos: {bootloader: {resetType: hard-reset}}"
+    )
+    with pytest.raises(ConfigError, match=r"storage\.disks\[0\]\.maxSize: the disk has 3 TiB; .* at most 2040 GiB"):
+        resolve(tmp_path, text, output_format="vhd")
+    assert resolve(tmp_path, text, output_format="raw").config.layout
+
+
 def test_missing_resources_are_found_before_any_work(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"os\.additionalDirs\[0\]\.source: there is no such directory"):
         resolve(tmp_path, "os: {additionalDirs: [{source: absent, destination: /a}]}")
