@@ -71,7 +71,7 @@ def contents(raw: Path, scratch: Path) -> dict[str, object]:
     """Everything that a disk holds: the partitions of its table, the files in its filesystems, other bytes."""
     table = open_raw(probe(raw), scratch).table
     found: dict[str, object] = {"id": table.disk_uuid, "partitions": table.partitions}
-    for filesystem in list_filesystems(open_raw(probe(raw), scratch)):
+    for filesystem in list_filesystems(open_raw(probe(raw), scratch), str(raw)):
         tree = scratch / f"tree-{raw.name}-{filesystem.partition.number}"
         name = f"{filesystem.partition.number} {filesystem.type} {filesystem.uuid} {filesystem.label}"
         if filesystem.type == "ext4":
