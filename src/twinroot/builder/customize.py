@@ -173,7 +173,7 @@ def _restore(
     cache = StepCache(
         request.cache_dir, request, plan.image_file, steps, plan.disk, plan.identity, privileged=privileged
     )
-    return cache, cache.restore(build.scratch, explain=request.why_rebuild)
+    return cache, cache.restore(build.scratch, why=request.why_rebuild)
 
 
 def _change(
