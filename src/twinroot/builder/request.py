@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from twinroot.builder.build_directory import check_cache_outside, check_output_outside
 from twinroot.builder.options import Options, check_options
 from twinroot.config.image.not_built import UNBUILT_FORMATS, unbuilt
 from twinroot.config.image.output_rules import disk_of_the_format, removed_package_manager
@@ -64,6 +65,10 @@ def resolve_request(read: ReadConfig, options: Options) -> CustomizeRequest:
         raise InputError("no output is given", hint="use --output-image-file, or output.image.path in the config")
     output_format = check_format(options.output_format or config.config.output.image.format)
     check_output(output, [*([base] if isinstance(base, Path) else []), *(file.path for file in config.files)])
+    check_output_outside(options.build_dir, output)
+    for flag, cache in (("--cache-dir", options.cache_dir), ("--image-cache-dir", options.image_cache)):
+        if cache is not None:
+            check_cache_outside(options.build_dir, flag, cache)
     check_sources(options.rpm_sources)
     return CustomizeRequest(
         config=config,
