@@ -163,6 +163,14 @@ def in_image_path(text: str) -> str:
     return text
 
 
+def destination(text: str) -> str:
+    """A path that something is written to, with no name in it that is longer than filesystems hold (NAME_MAX)."""
+    for name in text.split("/"):
+        if len(name.encode(errors="surrogatepass")) > 255:
+            raise ScalarError(f"the path has a name that is longer than 255 bytes: {quoted(name)}")
+    return non_empty(text)
+
+
 def mount_options(text: str) -> str:
     """Mount options as fstab has them: no white space."""
     if _WHITE.search(text):
@@ -307,6 +315,7 @@ _ANY_TEXT = WithJsonSchema({"type": ["string", "number", "boolean"]})
 
 Text = Annotated[str, from_text(str, longest=_ANY_LENGTH), _ANY_TEXT]
 NonEmptyStr = Annotated[str, from_text(non_empty), WithJsonSchema({"type": ["string", "number"], "minLength": 1})]
+Destination = Annotated[str, from_text(destination), WithJsonSchema({"type": ["string", "number"], "minLength": 1})]
 OneWord = Annotated[str, from_text(one_word), _schema(r"^[^ \n]+$", "nbd")]
 KernelArgument = Annotated[str, from_text(kernel_argument), _schema(r"^[^\n\r$\\']+$", "console=ttyS0")]
 PackageSpec = Annotated[
