@@ -7,6 +7,7 @@ BUILD/cache/    downloaded packages and repository lists, kept between runs
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -43,7 +44,7 @@ class BuildDirectory:
 def open_build_directory(path: Path) -> Iterator[BuildDirectory]:
     """Lock the directory, which is made when missing; BusyError when another run holds it."""
     for read_otherwise in _READ_OTHERWISE:
-        if read_otherwise in str(path.resolve()):
+        if read_otherwise in str(_resolved(path, "--build-dir")):
             raise InputError(f"--build-dir may not contain {read_otherwise!r}", where=str(path))
     _refuse_foreign(path)
     try:
@@ -72,11 +73,19 @@ def open_build_directory(path: Path) -> Iterator[BuildDirectory]:
                 _clear(scratch)
 
 
+def _resolved(path: Path, flag: str) -> Path:
+    try:
+        return path.resolve()
+    except RuntimeError as error:  # of links that lead to each other
+        message = f"{flag} cannot be used: {os.strerror(errno.ELOOP)}"
+        raise InputError(message, where=str(path), hint="name a writable directory") from error
+
+
 def check_output_outside(path: Path, output: Path) -> None:
     """InputError for an output among what a build directory holds for itself, where it would be removed or replaced."""
     place = output.parent.resolve() / output.name
     for name in ("lock", "scratch", "cache"):
-        own = path.resolve() / name
+        own = _resolved(path, "--build-dir") / name
         if place == own or own in place.parents:
             message = f"the output would be in what --build-dir keeps for itself ({own})"
             raise InputError(message, where=str(output), hint="name another output file")
@@ -87,7 +96,7 @@ def check_cache_outside(path: Path, flag: str, cache: Path) -> None:
 
     Both have a lock of the same name, and the run would wait for itself.
     """
-    own, place = path.resolve(), cache.resolve()
+    own, place = _resolved(path, "--build-dir"), _resolved(cache, flag)
     if place == own or own / "scratch" in (place, *place.parents):
         message = f"{flag} {cache} and --build-dir {path} may not share a directory"
         raise UsageError(message, hint=f"name another one with {flag}, for example {path / 'kept'}")

@@ -76,6 +76,18 @@ def test_outputs_do_not_go_where_a_build_directory_has_its_own(tmp_path: Path, n
     check_output_outside(build, tmp_path / "lock")
 
 
+def test_links_that_lead_to_each_other(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with pytest.raises(InputError, match="--build-dir cannot be used: Too many levels"):
+        check_output_outside(tmp_path / "a", tmp_path / "image")
+    with (
+        pytest.raises(InputError, match="--build-dir cannot be used: Too many levels"),
+        open_build_directory(tmp_path / "a"),
+    ):
+        pass
+
+
 def test_what_an_image_holds_is_out_of_the_reach_of_other_users(tmp_path: Path) -> None:
     (tmp_path / "cache").mkdir(mode=0o755)  # of an earlier version
     with open_build_directory(tmp_path) as build:
