@@ -43,11 +43,13 @@ def convert(wanted: Conversion, scratch: Path, emit: Emit) -> None:
     from_cosi = is_cosi(wanted.source)
     with naming_full_disk(scratch, "scratch files"):
         if from_cosi and wanted.format == "cosi":
-            repack(wanted.source, wanted.target, scratch, emit, level=wanted.level)
+            with replacing(wanted.target) as partial:
+                repack(wanted.source, partial, wanted.target.name, scratch, emit, level=wanted.level)
         elif from_cosi:
             _cosi_to_disk(wanted, scratch, emit)
         elif wanted.format == "cosi":
-            pack(probe(wanted.source), wanted.target, scratch, emit, level=wanted.level)
+            with replacing(wanted.target) as partial:
+                pack(probe(wanted.source), partial, wanted.target.name, scratch, emit, level=wanted.level)
         else:
             _disk_to_disk(wanted, probe(wanted.source), emit)
 
