@@ -242,6 +242,7 @@ class _Composer:
         text: str = event.value
         if "\0" in text:
             self._mistake(place, "the value contains a NUL character")
+            text = text.replace("\0", "\ufffd")  # whoever looks for a file of that name must be able to
         null = tag == _NULL_TAG or (tag not in _TEXT_TAGS and event.style in (None, "") and text in NULLS)
         return Scalar(place, None if null else text)
 
