@@ -96,6 +96,7 @@ CATEGORIES: dict[str, str] = {
     "manual-rollback": "servicing",
     "mismatched-architecture": "invalid-input",
     "mismatched-os-release": "invalid-input",
+    "panic": "internal",
     "missing-binary": "execution-environment-misconfiguration",
     "reboot": "servicing",
     "reboot-timeout": "servicing",

@@ -32,9 +32,13 @@ LEVELS = ("off", "error", "warn", "info", "debug", "trace")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit code (2 for a wrong command line)."""
+    """Run the command; returns the exit code (2 for a wrong command line, and for a defect of ours)."""
     arguments = build_parser().parse_args(argv)
-    return int(arguments.run(arguments))
+    try:
+        return int(arguments.run(arguments))
+    except Exception:
+        log.exception("This is a defect of the agent; please report it")
+        return FAILED
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -102,19 +102,22 @@ def _served(ledger: Ledger, work: Callable[[Ledger], Result]) -> Result:
         return work(ledger)
     except ConfigError:
         raise  # Of a wrong configuration file the status need not know, and all its mistakes are told.
-    except (TwinrootError, OSError) as error:
+    except Exception as error:
         found = as_servicing_error(error)
         ledger.note(found)
         raise found from error
 
 
-def as_servicing_error(error: TwinrootError | OSError) -> ServicingError:
-    """An error under one of the peer's names."""
+def as_servicing_error(error: Exception) -> ServicingError:
+    """An error under one of the peer's names; `panic` is its word for what nobody expected."""
     if isinstance(error, ServicingError):
         return error
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         return ServicingError("internal", f"{where}{error.strerror or error}")
+    if not isinstance(error, TwinrootError):
+        hint = "this is a defect of the agent; please report it with the log, which says where it happened"
+        return ServicingError("panic", f"{type(error).__name__}: {error}", hint=hint)
     message = f"{error.where}: {error.message}" if error.where else error.message
     if isinstance(error, MissingToolError):
         return ServicingError("missing-binary", message, hint=error.hint)
