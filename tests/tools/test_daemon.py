@@ -134,7 +134,7 @@ def test_a_wrong_configuration(place: Place) -> None:
     place.start()
     found = asked(place.socket, STAGE, staging("trident: {disable: true}\nos:\n  hostNam: b\n"))
     error = found[-1].completed.error
-    assert (error.kind, error.subkind) == (v1.INVALID_INPUT_ERROR, "invalid-host-configuration-static")
+    assert (error.kind, error.subkind) == (v1.INVALID_INPUT_ERROR, "parse-host-configuration-file")
     assert error.message.startswith("config.yaml:3:3: os.hostNam: unknown key 'hostNam' (did you mean 'hostname'?)")
     lines = [response.log for response in found if response.HasField("log")]
     assert any(line.level == v1.LOG_LEVEL_ERROR and "config.yaml:3:3" in line.message for line in lines)

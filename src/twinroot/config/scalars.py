@@ -37,12 +37,13 @@ PARTITION_TYPE_NAMES = tuple(name for name in partition_type_names("x86_64") if 
 
 
 class ScalarError(ValueError):
-    """The text is not of the wanted syntax: what is wrong, and what would be right."""
+    """The text is not of the wanted syntax: what is wrong, and what would be right. `code` is the peer's name."""
 
-    def __init__(self, message: str, hint: str | None = None) -> None:
+    def __init__(self, message: str, hint: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.code = code
 
 
 def from_text(decode: Callable[[str], T], *, longest: int = 32 * KIB) -> BeforeValidator:

@@ -91,7 +91,7 @@ def test_version(place: Path, flag: str) -> None:
 def test_every_mistake_at_its_place(place: Path) -> None:
     result = run("trident", "validate", "bad.yaml", directory=place)
     assert result.stderr == (
-        "ERRO[0000] bad.yaml:3:29: os.users[1].name: the user 'a' is listed twice\n"
+        "ERRO[0000] bad.yaml:3:29: os.users[1].name: the user 'a' is listed twice [duplicate-usernames]\n"
         "    3 |   users: [{name: a}, {name: a}]\n"
         "      |                             ^\n"
         "ERRO[0000] bad.yaml:4:3: os.hostNam: unknown key 'hostNam' (did you mean 'hostname'?)\n"

@@ -22,6 +22,8 @@ from twinroot.agent.kept_logs import is_kept, keep_log
 from twinroot.agent.servicing.boot import RUN
 from twinroot.agent.servicing.ledger import Ledger
 from twinroot.agent.states import State
+from twinroot.config.host.not_built import STATIC
+from twinroot.config.load_host import OLD_KEYS, UNPARSABLE, UNREADABLE
 from twinroot.errors import CommandError, ConfigError, FormatError, HostError, MissingToolError, TwinrootError
 from twinroot.events import Emit, silent
 
@@ -125,8 +127,17 @@ def as_servicing_error(error: Exception) -> ServicingError:
     if isinstance(error, FormatError):
         name = "corrupt-os-image"
     if isinstance(error, ConfigError):
-        name = "invalid-host-configuration-static"
+        return _of_configuration(error, message)
     return ServicingError(name, message, hint=error.hint)
+
+
+def _of_configuration(error: ConfigError, message: str) -> ServicingError:
+    """What is wrong with a configuration, by the name of the first problem: the peer parses before it checks."""
+    codes = [problem.code or UNPARSABLE for problem in error.problems]
+    code = UNPARSABLE if UNPARSABLE in codes else codes[0]
+    if code in (UNREADABLE, UNPARSABLE, STATIC, *(code for code, _ in OLD_KEYS.values())):
+        return ServicingError(code, message)
+    return ServicingError(STATIC, message, inner=code)
 
 
 def _begin_log(path: Path | None) -> None:

@@ -7,10 +7,14 @@ entry takes it out of this table.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from twinroot.config.host.config import HostConfig
 from twinroot.config.problems import Finding
 from twinroot.config.uses import Pattern
+
+STATIC = "invalid-host-configuration-static"
+"""The peer's name for a configuration that can be read and not be used."""
 
 NOT_BUILT = (
     Pattern("storage.encryption"),
@@ -31,4 +35,4 @@ NOT_BUILT = (
 
 def unbuilt(config: HostConfig) -> Iterator[Finding]:
     """Uses of what is not built yet."""
-    return (finding for pattern in NOT_BUILT for finding in pattern.unbuilt(config))
+    return (replace(finding, code=STATIC) for pattern in NOT_BUILT for finding in pattern.unbuilt(config))
