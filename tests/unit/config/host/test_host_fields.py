@@ -11,6 +11,8 @@ from tests.unit.config.marked import assert_one_problem, unmarked
 
 from twinroot.cli.frame import problem_text
 from twinroot.config.host.config import HostConfig
+from twinroot.config.host.netplan import AccessPoint, Ethernet
+from twinroot.config.host.netplan_interface import AddressOptions, Interface, Route
 from twinroot.config.load_host import load_host_config, parse_host_config
 from twinroot.errors import ConfigError, Problem
 from twinroot.units import GIB, KIB
@@ -195,6 +197,34 @@ def test_what_does_not_go_together(
     assert [problem.code for problem in found] == [code]
     if not key.startswith("trident") and "'en*'" not in key:
         assert_one_problem(found, text, key, message)
+
+
+EMPTY = """\
+os:
+  netplan:
+    version: 2
+    ethernets:
+      eth0:
+      eth1:
+        addresses: [192.0.2.1/24: ]
+        routes:
+          -
+    dummy-devices: {dm0: }
+    wifis: {wl: {access-points: {open: }}}
+health:
+  checks: [{name: x, systemdServices: , runOn: [all]}]
+"""
+
+
+def test_nothing_is_an_empty_object(config_of: ConfigOf) -> None:
+    found = config_of(OFF + EMPTY)
+    netplan = found.os.netplan
+    assert netplan
+    assert netplan.ethernets["eth0"] == Ethernet() and netplan.dummy_devices["dm0"] == Interface()
+    assert netplan.wifis["wl"].access_points["open"] == AccessPoint()
+    assert netplan.ethernets["eth1"].addresses == ({"192.0.2.1/24": AddressOptions()},)
+    assert netplan.ethernets["eth1"].routes == (Route(),)
+    assert found.health.checks[0].systemd_services == ()
 
 
 def test_what_only_an_update_takes(problems_of: ProblemsOf) -> None:
