@@ -246,8 +246,9 @@ class _Composer:
         text: str = event.value
         if "\0" in text:
             self._mistake(place, "the value contains a NUL character")
-        null = tag == _NULL_TAG or (tag not in _TEXT_TAGS and event.style in (None, "") and text in NULLS)
-        return Scalar(place, None if null else text)
+        quoted = tag in _TEXT_TAGS or event.style not in (None, "")
+        null = tag == _NULL_TAG or (not quoted and text in NULLS)
+        return Scalar(place, None if null else text, quoted)
 
     def _items(self, event: SequenceStartEvent, depth: int) -> _Anchored:
         items: list[Node] = []

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from twinroot.config.host.config import HostConfig
+from twinroot.config.host.internal_params import SWITCHES, is_set
 from twinroot.config.problems import Finding
 from twinroot.config.uses import Pattern
 
@@ -34,5 +35,9 @@ NOT_BUILT = (
 
 
 def unbuilt(config: HostConfig) -> Iterator[Finding]:
-    """Uses of what is not built yet."""
-    return (replace(finding, code=STATIC) for pattern in NOT_BUILT for finding in pattern.unbuilt(config))
+    """Uses of what is not built yet; a switch that is off is none."""
+    for pattern in NOT_BUILT:
+        first, _, name = pattern.path.partition(".")
+        if first == "internalParams" and name in SWITCHES and not is_set(config.internal_params, name):
+            continue
+        yield from (replace(finding, code=STATIC) for finding in pattern.unbuilt(config))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from twinroot.config.checks import Rule
 from twinroot.config.host.config import HostConfig
-from twinroot.config.host.internal_params import KNOWN
+from twinroot.config.host.internal_params import KNOWN, SWITCHES, WITHOUT_EFFECT
 from twinroot.config.host.partition_rules import expected_mounts
 from twinroot.config.host.scripts import RunsOn, Script
 from twinroot.config.host.storage_rules import root_verity
@@ -27,10 +27,15 @@ def selinux(config: HostConfig) -> Iterator[Finding]:
 
 
 def internal_params(config: HostConfig) -> Iterator[Finding]:
-    """Internal parameters are no promise, and unknown ones do nothing."""
-    for name in config.internal_params:
+    """Internal parameters are no promise, and some do nothing."""
+    for name, value in config.internal_params.items():
         path: KeyPath = ("internalParams", name)
-        if name in KNOWN:
+        if name in SWITCHES and not isinstance(value, bool):
+            message = "this internal parameter is neither true nor false, and so it is off"
+            yield Finding(path, message, "write true or false, without quotes")
+        elif name in WITHOUT_EFFECT:
+            yield Finding(path, f"this internal parameter has no effect: {WITHOUT_EFFECT[name]}", "remove it")
+        elif name in KNOWN:
             yield Finding(path, "this is an internal parameter, which may change or go away")
         else:
             yield Finding(path, f"there is no internal parameter {quoted(name)}", did_you_mean(name, KNOWN))

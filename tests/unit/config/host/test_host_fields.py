@@ -11,6 +11,7 @@ from tests.unit.config.marked import assert_one_problem, unmarked
 
 from twinroot.cli.frame import problem_text
 from twinroot.config.host.config import HostConfig
+from twinroot.config.host.internal_params import is_set
 from twinroot.config.host.netplan import AccessPoint, Ethernet
 from twinroot.config.host.netplan_interface import AddressOptions, Interface, Route
 from twinroot.config.load_host import load_host_config, parse_host_config
@@ -197,6 +198,13 @@ def test_what_does_not_go_together(
     assert [problem.code for problem in found] == [code]
     if not key.startswith("trident") and "'en*'" not in key:
         assert_one_problem(found, text, key, message)
+
+
+def test_text_in_quotes_is_no_switch(config_of: ConfigOf) -> None:
+    text = OFF + "internalParams: {a: true, b: 'true', c: [1, '1'], d: ! 5, e: {f: \"0.5\"}}"
+    params = config_of(text).internal_params
+    assert params == {"a": True, "b": "true", "c": (1, "1"), "d": "5", "e": {"f": "0.5"}}
+    assert not is_set(params, "b")
 
 
 EMPTY = """\
