@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from twinroot.config.host.scalars import ExtensionPath, Sha384, Url
+from twinroot.config.host.scalars import ExtensionPath, Sha384, Url, usual_spelling
 from twinroot.config.problems import Finding, one_of, quoted
 from twinroot.config.section import Section
 
@@ -29,7 +29,7 @@ class Extension(Section):
     @property
     def directory(self) -> str:
         """The directory it is kept in."""
-        return dirname(self.path) if self.path else self.default_directory
+        return dirname(usual_spelling(self.path)) if self.path else self.default_directory
 
     def check(self) -> Iterator[Finding]:
         """systemd finds it there."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from functools import partial
+from posixpath import normpath
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -121,6 +122,14 @@ def absolute_path(text: str, *, code: str | None = None) -> str:
     if ".." in text.split("/") or "\0" in text:
         raise ScalarError(f"the path {quoted(text)} may not contain '..'")
     return text
+
+
+def usual_spelling(path: str) -> str:
+    """An absolute path without repeated slashes and parts named `.`, so that paths can be compared.
+
+    POSIX keeps two slashes at the beginning; for Linux they are one.
+    """
+    return normpath("/" + path.lstrip("/"))
 
 
 def mount_path(text: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.unit.config.host.texts import HASH
+from tests.unit.config.host.texts import FULL, HASH, changed
 from tests.unit.config.marked import assert_one_problem, unmarked
 
 from twinroot.cli.frame import problem_text
@@ -165,6 +165,9 @@ CHECKS: list[tuple[str, str, str, str | None]] = [
         "extension-image-invalid-directory"),
     (OFF + f"os: {{sysexts: [{{url: 'file:/a', sha384: {HASH}}}, {{url: 'file:/b', sha384: «{HASH.upper()}}}]}}",
         "os.sysexts[1].sha384", "an extension with this hash", "duplicate-extension-image"),
+    (OFF + f"os: {{sysexts: [{{url: 'file:/a', sha384: {HASH}, path: /etc/extensions/a.raw}}, "
+        f"{{url: 'file:/b', sha384: {HASH[::-1]}, path: «/etc/extensions//a.raw}}]}}",
+        "os.sysexts[1].path", "the path '/etc/extensions//a.raw' is already used", "duplicate-extension-image-path"),
     (STORAGE.replace("mountPoint: /}", "mountPoint: /}, {deviceId: x, type: «ext4, mountPoint: /x}"),
         "storage.filesystems[2].type",
         "a file system from the image", None),
@@ -198,6 +201,11 @@ def test_what_does_not_go_together(
     assert [problem.code for problem in found] == [code]
     if not key.startswith("trident") and "'en*'" not in key:
         assert_one_problem(found, text, key, message)
+
+
+def test_the_datastore_is_where_its_path_leads(config_of: ConfigOf) -> None:
+    text = changed(FULL, "datastorePath: /var/lib/", "datastorePath: //var//lib/./")
+    assert config_of(text).trident.datastore_path == "//var//lib/./trident/datastore.sqlite"
 
 
 def test_text_in_quotes_is_no_switch(config_of: ConfigOf) -> None:
