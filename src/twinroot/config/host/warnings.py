@@ -13,6 +13,9 @@ from twinroot.config.host.storage_rules import root_verity
 from twinroot.config.problems import Finding, KeyPath, did_you_mean, quoted
 from twinroot.config.repeats import repeated_services, repeats
 
+TRIAL_SECONDS = 15 * 60
+"""Time that trident-trial.timer gives a new system."""
+
 _MODE: KeyPath = ("os", "selinux", "mode")
 
 
@@ -73,10 +76,24 @@ def never_runs(config: HostConfig) -> Iterator[Finding]:
         (("scripts", "postConfigure"), config.scripts.post_configure),
         (("health", "checks"), config.health.checks),
     )
+    hint = "write for example runOn: [all]"
     for path, found in listed:
         for index, each in enumerate(found):
             if not each.run_on:
-                yield Finding((*path, index), "this never runs: 'runOn' is empty", "write for example runOn: [all]")
+                yield Finding((*path, index), "this never runs: 'runOn' is empty", hint)
+            elif path[0] == "scripts" and set(each.run_on) == {"runtime-update"}:
+                message = "this never runs: updates of the running system run no scripts"
+                yield Finding((*path, index, "runOn"), message, hint)
+
+
+def slow_checks(config: HostConfig) -> Iterator[Finding]:
+    """A new system is restarted into the old one when it was not committed in time, whatever still waits."""
+    for index, each in enumerate(config.health.checks):
+        if each.timeout >= TRIAL_SECONDS and {"ab-update", "all"}.intersection(each.run_on):
+            path: KeyPath = ("health", "checks", index, "timeoutSeconds")
+            message = f"a new system that is not committed {TRIAL_SECONDS // 60} minutes after its start is given up"
+            hint = "set a longer time in /etc/systemd/system/trident-trial.timer.d/time.conf of the image"
+            yield Finding(path, message, hint)
 
 
 WARNINGS: tuple[Rule[HostConfig], ...] = (
@@ -86,4 +103,5 @@ WARNINGS: tuple[Rule[HostConfig], ...] = (
     relative_paths,
     listed_twice,
     never_runs,
+    slow_checks,
 )
