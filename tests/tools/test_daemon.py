@@ -282,7 +282,8 @@ def test_an_agent_configuration_that_is_wrong(place: Place) -> None:
 def test_socket_activation(place: Place) -> None:
     """The socket is that of systemd, which keeps it; the programs that are started know nothing of it."""
     place.socket.parent.mkdir()
-    activate = ["systemd-socket-activate", f"--listen={place.socket}", "-E", "PYTHONPATH", "-E", "TWINROOT_TOOL_PATH"]
+    passed = [word for name in ("PYTHONPATH", "TWINROOT_TOOL_PATH", "DOCKER_ENVIRONMENT") for word in ("-E", name)]
+    activate = ["systemd-socket-activate", f"--listen={place.socket}", *passed]
     daemon = place.start("--inactivity-timeout", "1s", before=activate)
     assert talk(place.socket, version) == __version__
     assert asked(place.socket, COMMIT, v1.CommitRequest())[-1].completed.status == v1.STATUS_CODE_SUCCESS

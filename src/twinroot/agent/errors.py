@@ -14,6 +14,7 @@ CATEGORIES: dict[str, str] = {
     "prism-chroot-environment": "execution-environment-misconfiguration",
     "ab-update-health-check-commit-check": "health-checks",
     "health-checks-failed": "health-checks",
+    "container-configuration": "initialization",
     "load-host-status": "initialization",
     "parse-host-status": "initialization",
     "unexpected-servicing-state": "internal",

@@ -205,11 +205,13 @@ def run_servicing(
     def guarded(emit: Emit) -> None:
         nonlocal report, agent
         from twinroot.agent.servicing.agent import Agent, as_servicing_error
+        from twinroot.agent.servicing.container import refuse_container
 
         try:
             agent = Agent(emit=emit, log_file=arguments.log_file)
             agent = agent if datastore is None else replace(agent, datastore=datastore)
             with _files(arguments, agent):
+                refuse_container(os.environ)
                 error, report = perform(agent)
                 if error:
                     raise error
