@@ -46,6 +46,8 @@ def place(tmp_path: Path) -> Path:
         (["validate", "good.yaml", "bad.yaml"], 2, "unrecognized arguments: bad.yaml"),
         (["validate", "-v", "loud"], 2, "invalid choice: 'loud'"),
         (["validat"], 2, "invalid choice: 'validat'"),
+        (["rebuild-raid"], 2, "unimplemented command: RAID arrays are not built yet"),
+        (["rebuild-raid", "-c", "good.yaml", "--status", "a"], 2, "unimplemented command: RAID arrays"),
         (["start-network", "good.yaml"], 0, "good.yaml has no network for this system; nothing was changed"),
         (["start-network", "bad.yaml"], 2, "the configuration has 2 problems"),
         (["diagnose"], 2, "the following arguments are required: -o/--output"),
