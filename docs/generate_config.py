@@ -244,10 +244,12 @@ def _table(
             target = canonical.get(_reference(entry), target)
             home = _home(target, pages)
             name = f"[{name}]({'' if home == here else home}#{_anchor(target)})"
-        kind = _kind(below) + (", required" if key in required else "")
-        kind = f"list of {kind}" if suffix and "properties" not in below else kind
+        kind = _kind(below)
         if suffix and "properties" in below:
-            kind = f"objects by name{', required' * (key in required)}" if suffix.endswith(".*") else f"list of {kind}s"
+            kind = "objects by name" if suffix.endswith(".*") else f"list of {kind}s"
+        elif suffix:
+            kind = f"list of {kind}"
+        kind += ", required" if key in required else ""
         yield f"| {name} | {cell(kind)} | {cell(entry.get('description', ''))} |\n"
 
 
