@@ -14,6 +14,7 @@ from typing import Any
 
 from docs.pages import NOTE, cell
 
+from twinroot.config.host.internal_params import WITHOUT_EFFECT
 from twinroot.config.host.not_built import NOT_BUILT as HOST_NOT_BUILT
 from twinroot.config.image.not_built import NOT_BUILT
 from twinroot.config.image.preview_rules import GATES
@@ -65,9 +66,16 @@ points.
 
 - **Sizes** are bytes, or digits and one of `K`, `M`, `G`, `T` (powers of 1024).
 - **Text** may be written with or without quotes.
-- **A key without value** (`key:`) is as if it were not there, or an empty list where one is required.
+- **A key without value** (`key:`) is as if it were not there, or an empty list where one is required, or an empty
+  object in the maps of netplan.
 
 A schema for editors: `twinroot config schema --language host`.
+"""
+_HOST_WITHOUT_EFFECT_HEAD = """
+## Without effect
+
+Each use is a warning.
+
 """
 _HOST_NOT_BUILT_HEAD = """
 ## Not built yet
@@ -138,6 +146,8 @@ def host_pages(examples: Path) -> dict[str, str]:
         _HOST_NOT_BUILT_HEAD,
     ]
     index += [f"- `{pattern.path}`{_values(pattern.values)}\n" for pattern in HOST_NOT_BUILT]
+    index += [_HOST_WITHOUT_EFFECT_HEAD]
+    index += [f"- `internalParams.{name}`: {reason}\n" for name, reason in WITHOUT_EFFECT.items()]
     pages = {page.name: _page(page, HOST_PAGES, examples, canonical) for page in HOST_PAGES}
     return {"README.md": "".join(index)} | pages
 
@@ -234,10 +244,12 @@ def _table(
             target = canonical.get(_reference(entry), target)
             home = _home(target, pages)
             name = f"[{name}]({'' if home == here else home}#{_anchor(target)})"
-        kind = _kind(below) + (", required" if key in required else "")
-        kind = f"list of {kind}" if suffix and "properties" not in below else kind
+        kind = _kind(below)
         if suffix and "properties" in below:
-            kind = f"objects by name{', required' * (key in required)}" if suffix.endswith(".*") else f"list of {kind}s"
+            kind = "objects by name" if suffix.endswith(".*") else f"list of {kind}s"
+        elif suffix:
+            kind = f"list of {kind}"
+        kind += ", required" if key in required else ""
         yield f"| {name} | {cell(kind)} | {cell(entry.get('description', ''))} |\n"
 
 

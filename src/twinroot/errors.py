@@ -71,7 +71,8 @@ class Problem:
     def __str__(self) -> str:
         key = f"{self.key}: " if self.key else ""
         hint = f" ({self.hint})" if self.hint else ""
-        return f"{self.where}: {key}{self.message}{hint}"
+        code = f" [{self.code}]" if self.code else ""
+        return f"{self.where}: {key}{self.message}{hint}{code}"
 
 
 class ConfigError(InputError):

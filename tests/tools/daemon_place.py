@@ -70,8 +70,9 @@ class Place:
         return [*inside, *before, *program, *words]
 
     def environment(self) -> dict[str, str]:
-        """An environment in which nothing can restart the machine."""
-        return {**os.environ, "TWINROOT_TOOL_PATH": f"{self.folder}/tools:/usr/sbin:/usr/bin:/sbin:/bin"}
+        """An environment in which nothing can restart the machine, and a container is as good as one."""
+        tools = f"{self.folder}/tools:/usr/sbin:/usr/bin:/sbin:/bin"
+        return {**os.environ, "TWINROOT_TOOL_PATH": tools, "DOCKER_ENVIRONMENT": "false"}
 
     def start(
         self, *flags: str, before: Sequence[str] = (), program: Sequence[str] = _TRIDENT

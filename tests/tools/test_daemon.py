@@ -134,7 +134,7 @@ def test_a_wrong_configuration(place: Place) -> None:
     place.start()
     found = asked(place.socket, STAGE, staging("trident: {disable: true}\nos:\n  hostNam: b\n"))
     error = found[-1].completed.error
-    assert (error.kind, error.subkind) == (v1.INVALID_INPUT_ERROR, "invalid-host-configuration-static")
+    assert (error.kind, error.subkind) == (v1.INVALID_INPUT_ERROR, "parse-host-configuration-file")
     assert error.message.startswith("config.yaml:3:3: os.hostNam: unknown key 'hostNam' (did you mean 'hostname'?)")
     lines = [response.log for response in found if response.HasField("log")]
     assert any(line.level == v1.LOG_LEVEL_ERROR and "config.yaml:3:3" in line.message for line in lines)
@@ -282,7 +282,8 @@ def test_an_agent_configuration_that_is_wrong(place: Place) -> None:
 def test_socket_activation(place: Place) -> None:
     """The socket is that of systemd, which keeps it; the programs that are started know nothing of it."""
     place.socket.parent.mkdir()
-    activate = ["systemd-socket-activate", f"--listen={place.socket}", "-E", "PYTHONPATH", "-E", "TWINROOT_TOOL_PATH"]
+    passed = [word for name in ("PYTHONPATH", "TWINROOT_TOOL_PATH", "DOCKER_ENVIRONMENT") for word in ("-E", name)]
+    activate = ["systemd-socket-activate", f"--listen={place.socket}", *passed]
     daemon = place.start("--inactivity-timeout", "1s", before=activate)
     assert talk(place.socket, version) == __version__
     assert asked(place.socket, COMMIT, v1.CommitRequest())[-1].completed.status == v1.STATUS_CODE_SUCCESS

@@ -53,3 +53,15 @@ def test_its_log_is_kept(place: Place) -> None:
     (place.folder / "lib/trident/datastore.sqlite").unlink()
     assert trident(place, "update", str(wrong)) == 2
     assert len(list((place.folder / "lib/trident").iterdir())) == 1
+
+
+def test_in_a_container_nothing_is_done(place: Place) -> None:
+    place.put(status(State.PROVISIONED, config()))
+    for word in ("update", "commit", "install", "rollback", "stream-disk"):
+        words = [word, *(["absent.cosi"] if word == "stream-disk" else []), "-e", str(place.folder / "e.yaml")]
+        environment = {**place.environment(), "DOCKER_ENVIRONMENT": "true"}
+        done = subprocess.run(place.command(*words), env=environment, capture_output=True, text=True, check=False)
+        assert (done.returncode, "from where it cannot service a machine" in done.stderr) == (2, True)
+        error = (place.folder / "e.yaml").read_text()
+        assert "error:\n  container-configuration:\n    inner: host-root-mount-check\n" in error
+        (place.folder / "e.yaml").unlink()

@@ -27,6 +27,7 @@ from twinroot.agent.boot.boot_entries import plain_variables, read_boot_variable
 from twinroot.agent.boot.efi_variables import EFIVARS, EfiVariables
 from twinroot.agent.datastore import Datastore
 from twinroot.agent.host_status import plain_status
+from twinroot.agent.servicing.container import VARIABLE
 from twinroot.config.host.places import DEFAULT_DATASTORE
 from twinroot.errors import TwinrootError
 from twinroot.tools import inventory, journal
@@ -208,7 +209,7 @@ def _host(bundle: _Bundle, datastore: Path) -> dict[str, Any]:
     status = bundle.attempt("tridentService.status", lambda: inventory.unit_status(_UNIT))
     lines = bundle.attempt("tridentService.journal", lambda: journal.of_unit(_UNIT, _UNIT_LINES))
     return {
-        "isContainer": os.environ.get("DOCKER_ENVIRONMENT") == "true",
+        "isContainer": os.environ.get(VARIABLE) == "true",
         "isVirtual": None if kind is None else kind != "none",
         "virtType": kind,
         "platformInfo": _platform(bundle),

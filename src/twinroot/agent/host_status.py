@@ -1,6 +1,7 @@
 """The status of a machine, as both agents keep it in the datastore (servicing spec, section 2.5). Pure.
 
-Reading is lenient with keys that it does not know, and strict within configurations.
+Reading is lenient with keys that it does not know, and strict with those of configurations. What their values must be
+like is asked of those that come in: the peer accepts, and stores, some that are refused here.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from twinroot.config.host.config import HostConfig
 from twinroot.config.host.internal_params import resolved
 from twinroot.config.host.normal import normal, to_yaml
 from twinroot.config.host.scalars import Switch, Text
-from twinroot.config.scalars import Between
+from twinroot.config.scalars import AS_STORED, Between
 from twinroot.config.section import Section
 from twinroot.config.yaml import parse
 from twinroot.errors import ConfigError
@@ -46,7 +47,7 @@ def read_status(text: str, where: str) -> HostStatus:
     """The status from YAML of this or an older version; ServicingError when it is none. `where` names its place."""
     try:
         data = modernised(plain(parse(text.encode(), where).root))
-        return HostStatus.model_validate(data, by_alias=True, by_name=False)
+        return HostStatus.model_validate(data, by_alias=True, by_name=False, context=AS_STORED)
     except ConfigError as error:
         raise ServicingError("parse-host-status", f"the status is not YAML: {error.problems[0].message}") from None
     except ValidationError as error:

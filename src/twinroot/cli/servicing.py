@@ -208,18 +208,22 @@ def run_servicing(
     def guarded(emit: Emit) -> None:
         nonlocal report, agent
         from twinroot.agent.servicing.agent import Agent, as_servicing_error
-        from twinroot.errors import TwinrootError
+        from twinroot.agent.servicing.container import refuse_container
 
         try:
             agent = Agent(emit=emit, log_file=arguments.log_file)
             agent = agent if datastore is None else replace(agent, datastore=datastore)
             with _files(arguments, agent):
+                refuse_container(os.environ)
                 error, report = perform(agent)
                 if error:
                     raise error
-        except (TwinrootError, OSError) as failed:
+        except Exception as failed:
             found = as_servicing_error(failed)
             report = replace(report, error=found.record(), hint=found.hint)
+            if found.name == "panic":
+                log.error("A defect of the agent", exc_info=failed)
+                raise found from failed
             raise
 
     if os.geteuid() == 0:
@@ -297,7 +301,7 @@ def _files(arguments: argparse.Namespace, agent: Agent) -> Iterator[None]:
             raise ServicingError("write-output-file", f"{path}: {error.message}", hint=error.hint) from error
     try:
         yield
-    except (TwinrootError, OSError) as error:
+    except Exception as error:
         _write_error(arguments.error, as_servicing_error(error))
         raise
     finally:

@@ -13,6 +13,7 @@ from twinroot import __version__
 from twinroot.cli import daemon, grpc_client, offline_initialize, servicing, stream_disk
 from twinroot.cli.arguments import Parser
 from twinroot.cli.frame import Show, report_problems, run_command
+from twinroot.errors import UsageError
 from twinroot.events import Emit
 
 if TYPE_CHECKING:
@@ -32,9 +33,13 @@ LEVELS = ("off", "error", "warn", "info", "debug", "trace")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit code (2 for a wrong command line)."""
+    """Run the command; returns the exit code (2 for a wrong command line, and for a defect of ours)."""
     arguments = build_parser().parse_args(argv)
-    return int(arguments.run(arguments))
+    try:
+        return int(arguments.run(arguments))
+    except Exception:
+        log.exception("This is a defect of the agent; please report it")
+        return FAILED
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -81,6 +86,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_start_network(commands)
     daemon.add(commands, lambda parser: _add_global_flags(parser, top=False))
     grpc_client.add(commands, lambda parser: _add_global_flags(parser, top=False))
+    _add_rebuild_raid(commands)
     return parser
 
 
@@ -102,6 +108,13 @@ def _add_start_network(commands: Commands) -> None:
     _add_config(command)
     _add_global_flags(command, top=False)
     command.set_defaults(run=_run_start_network)
+
+
+def _add_rebuild_raid(commands: Commands) -> None:
+    """Hidden, as it is refused whatever follows its name."""
+    command = commands.add_parser("rebuild-raid", add_help=False, prefix_chars="\0")
+    command.add_argument("rest", nargs="*")
+    command.set_defaults(run=_run_rebuild_raid)
 
 
 def _add_config(command: argparse.ArgumentParser) -> None:
@@ -129,6 +142,13 @@ def _run_validate(arguments: argparse.Namespace) -> int:
         log.info("Host Configuration is valid: %s", arguments.config)
 
     return run_command(arguments, "Host Configuration is not valid", work, failed=FAILED)
+
+
+def _run_rebuild_raid(arguments: argparse.Namespace) -> int:
+    def work(_emit: Emit) -> None:
+        raise UsageError("RAID arrays are not built yet in this version of twinroot", hint="use mdadm")
+
+    return run_command(arguments, "unimplemented command", work, failed=FAILED)
 
 
 def _run_get(arguments: argparse.Namespace) -> int:

@@ -71,10 +71,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scalar:
-    """One value as written. `text` is None for null, which means "not set"."""
+    """One value as written. `text` is None for null, which means "not set"; `quoted` says that it can only be text."""
 
     place: Place
     text: str | None
+    quoted: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,10 +144,16 @@ def is_null(node: Node) -> bool:
     return isinstance(node, Scalar) and node.text is None
 
 
+class Quoted(str):
+    """Text that was in quotes: where values have no fixed type, it is no number and no switch."""
+
+    __slots__ = ()
+
+
 def plain(node: Node) -> object:
-    """The tree as dicts, lists, text and None."""
+    """The tree as dicts, lists, text (in quotes or not) and None."""
     if isinstance(node, Scalar):
-        return node.text
+        return Quoted(node.text) if node.quoted and node.text is not None else node.text
     if isinstance(node, Items):
         return [plain(item) for item in node.items]
     return {key: plain(value) for key, value in node.values.items()}

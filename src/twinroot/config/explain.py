@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
@@ -33,7 +34,9 @@ class Explainer:
             message, hint = self._message(detail, Scalar(self._document.root.place, str(path[-2])))
             return self._document.problem_with_key(path[:-1], message, hint), None
         message, hint = self._message(detail, self._document.find(path)[0])
-        return self._document.problem(path, message, hint), None
+        rejected = detail.get("ctx", {}).get("error")
+        code = rejected.code if isinstance(rejected, ScalarError) else None
+        return replace(self._document.problem(path, message, hint), code=code), None
 
     def _message(self, detail: ErrorDetails, node: Node) -> tuple[str, str | None]:
         context = detail.get("ctx", {})

@@ -17,10 +17,15 @@ from twinroot.config.host.trident import Trident
 from twinroot.config.host.warnings import WARNINGS
 from twinroot.config.secrets import secrets_in, without_secrets
 from twinroot.config.section import UnreadableError
-from twinroot.config.yaml import parse, read_document
+from twinroot.config.yaml import parse, read_file
 from twinroot.errors import ConfigError, Problem
 
-# Keys of versions of the peer that are long gone, with the name of its error (host-config spec, section 1.1).
+UNREADABLE = "read-input-file"
+"""The peer's name for a file that cannot be read. (Host-config spec, section 1.1, as the next ones.)"""
+UNPARSABLE = "parse-host-configuration-file"
+"""Its name for what its parser refuses; problems of that kind have no code here."""
+
+# Keys of versions of the peer that are long gone, with the name of its error.
 OLD_KEYS = {
     "hostConfiguration": (
         "old-style-configuration",
@@ -50,7 +55,7 @@ def load_host_config(path: Path, *, stored: HostConfig | None = None, guess: boo
     `stored` is the configuration of the machine, where there is one: an image without a storage section is for disks
     as they are (servicing spec, section 3), and the datastore stays where it is.
     """
-    document = read_document(path)
+    document = parse(_read(path), str(path))
     try:
         return _load(path, document, stored)
     except ConfigError:
@@ -64,6 +69,13 @@ def load_host_config(path: Path, *, stored: HostConfig | None = None, guess: boo
 def parse_host_config(text: str, file: str, *, stored: HostConfig | None = None) -> LoadedHostConfig:
     """The same from a text that comes from elsewhere; `file` is the name to show."""
     return _load(Path(file), parse(text.encode(), file), stored)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return read_file(path)
+    except ConfigError as error:
+        raise ConfigError([replace(problem, code=UNREADABLE) for problem in error.problems]) from None
 
 
 def _load(path: Path, document: Document, stored: HostConfig | None) -> LoadedHostConfig:

@@ -11,15 +11,18 @@ from collections.abc import Callable
 from typing import Annotated, Any, Literal, TypeVar, cast
 from uuid import UUID
 
-from pydantic import BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler, WithJsonSchema
+from pydantic import BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo, WithJsonSchema
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
-from pydantic_core.core_schema import NoInfoValidatorFunction, no_info_before_validator_function
+from pydantic_core.core_schema import WithInfoValidatorFunction, with_info_before_validator_function
 
 from twinroot.config.problems import did_you_mean, one_of, quoted
 from twinroot.units import GIB, KIB, MIB, TIB, partition_type_names
 
 T = TypeVar("T")
+
+AS_STORED = {"as stored": True}
+"""A context of validation in which text of the wrong syntax stays as it is: another program has accepted it before."""
 
 _UNITS = {"K": KIB, "M": MIB, "G": GIB, "T": TIB}
 _DISK_SIZE = re.compile(r"([0-9]+)([KMGT])")
@@ -38,12 +41,13 @@ PARTITION_TYPE_NAMES = tuple(name for name in partition_type_names("x86_64") if 
 
 
 class ScalarError(ValueError):
-    """The text is not of the wanted syntax: what is wrong, and what would be right."""
+    """The text is not of the wanted syntax: what is wrong, and what would be right. `code` is the peer's name."""
 
-    def __init__(self, message: str, hint: str | None = None) -> None:
+    def __init__(self, message: str, hint: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.code = code
 
 
 def from_text(decode: Callable[[str], T], *, longest: int = 32 * KIB) -> BeforeValidator:
@@ -52,11 +56,19 @@ def from_text(decode: Callable[[str], T], *, longest: int = 32 * KIB) -> BeforeV
     Lists and mappings are rejected.
     """
 
-    def validate(value: object) -> object:
+    def decoded(text: str) -> T:
+        if len(text) > longest:
+            raise ScalarError(f"the value is too long: {len(text)} characters", f"at most {longest} are allowed")
+        return decode(text)
+
+    def validate(value: object, info: ValidationInfo) -> object:
         if isinstance(value, str):
-            if len(value) > longest:
-                raise ScalarError(f"the value is too long: {len(value)} characters", f"at most {longest} are allowed")
-            return decode(value)
+            try:
+                return decoded(value)
+            except ScalarError:
+                if info.context is AS_STORED:
+                    return value
+                raise
         if isinstance(value, (list, dict)):
             raise ScalarError(f"expected a single value, found {'a list' if isinstance(value, list) else 'a mapping'}")
         return value
@@ -231,7 +243,7 @@ class _EmptyIsUnset:
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         decode = from_text(empty_is_unset, longest=_ANY_LENGTH).func
-        return no_info_before_validator_function(cast("NoInfoValidatorFunction", decode), handler(source))
+        return with_info_before_validator_function(cast("WithInfoValidatorFunction", decode), handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         shown = handler(schema)
@@ -276,7 +288,7 @@ class Between:
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         decode = from_text(lambda text: integer(text, self._lowest, self._highest)).func
-        return no_info_before_validator_function(cast("NoInfoValidatorFunction", decode), handler(source))
+        return with_info_before_validator_function(cast("WithInfoValidatorFunction", decode), handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         return {"type": "integer", "minimum": self._lowest, "maximum": self._highest}

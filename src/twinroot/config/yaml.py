@@ -52,10 +52,15 @@ _OTHER_TAGS = frozenset(
 
 def read_document(path: Path) -> Document:
     """Read and parse a YAML file; ConfigError when it cannot be read or is not YAML."""
+    return parse(read_file(path), str(path))
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a YAML file, as many as are needed to see that it is too large; ConfigError when there are none."""
     file = str(path)
     try:
         with path.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
+            return stream.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise _whole_file(file, "there is no such file") from None
     except IsADirectoryError:
@@ -65,7 +70,6 @@ def read_document(path: Path) -> Document:
     except (OSError, ValueError) as error:
         reason = (isinstance(error, OSError) and error.strerror) or str(error)
         raise _whole_file(file, f"the file cannot be read: {reason}") from None
-    return parse(data, file)
 
 
 def parse(data: bytes, file: str) -> Document:
@@ -243,8 +247,9 @@ class _Composer:
         if "\0" in text:
             self._mistake(place, "the value contains a NUL character")
             text = text.replace("\0", "\ufffd")  # whoever looks for a file of that name must be able to
-        null = tag == _NULL_TAG or (tag not in _TEXT_TAGS and event.style in (None, "") and text in NULLS)
-        return Scalar(place, None if null else text)
+        quoted = tag in _TEXT_TAGS or event.style not in (None, "")
+        null = tag == _NULL_TAG or (not quoted and text in NULLS)
+        return Scalar(place, None if null else text, quoted)
 
     def _items(self, event: SequenceStartEvent, depth: int) -> _Anchored:
         items: list[Node] = []

@@ -19,6 +19,8 @@ from twinroot.agent.host_status import HostStatus, read_status, write_status
 from twinroot.agent.report import report
 from twinroot.agent.states import State
 from twinroot.cli import trident
+from twinroot.config.load_host import parse_host_config
+from twinroot.errors import ConfigError
 
 # As the peer makes it; the misspelling is its own.
 PEER_TABLE = (
@@ -256,3 +258,35 @@ def test_a_damaged_file_has_a_way_out(content: bytes, tmp_path: Path) -> None:
         Datastore.open(path)
     assert caught.value.hint is not None
     assert f"put {path} aside" in caught.value.hint and "trident offline-initialize" in caught.value.hint
+
+
+ODD = """\
+spec:
+  image: {url: 'http://a/b c.cosi', sha384: ignored}
+  storage:
+    filesystems:
+    - {deviceId: root, mountPoint: {path: /, options: 'a, b'}}
+    raid: {software: [{id: m, name: a/b, level: raid1, devices: [a, b]}]}
+  os:
+    hostname: a b
+    additionalFiles: [{destination: etc/x, content: y}]
+    users: [{name: 'a b', sshPublicKeys: ['']}]
+    modules: [{name: nbd, options: {'a b': 'c d'}}]
+    kernelCommandLine: {extraCommandLine: ['a=$b', '']}
+  health: {checks: [{name: a, systemdServices: [b], timeoutSeconds: 4294967296}]}
+servicingState: provisioned
+"""
+
+
+def test_what_the_peer_accepts_and_we_refuse_is_kept_as_it_is() -> None:
+    found = read_status(ODD, "a")
+    spec = found.spec
+    assert spec.image and spec.image.url == "http://a/b c.cosi"
+    assert spec.storage.filesystems[0].mount_point and spec.storage.filesystems[0].mount_point.options == "a, b"
+    assert (spec.os.hostname, spec.os.additional_files[0].destination) == ("a b", "etc/x")
+    assert spec.os.modules[0].options == {"a b": "c d"}
+    assert spec.os.kernel_command_line.extra_command_line == ("a=$b", "")
+    assert read_status(write_status(found), "b") == found
+    with pytest.raises(ConfigError) as caught:
+        parse_host_config(yaml.safe_dump(yaml.safe_load(ODD)["spec"]), "c")
+    assert len(caught.value.problems) > 8

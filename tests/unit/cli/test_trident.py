@@ -46,6 +46,8 @@ def place(tmp_path: Path) -> Path:
         (["validate", "good.yaml", "bad.yaml"], 2, "unrecognized arguments: bad.yaml"),
         (["validate", "-v", "loud"], 2, "invalid choice: 'loud'"),
         (["validat"], 2, "invalid choice: 'validat'"),
+        (["rebuild-raid"], 2, "unimplemented command: RAID arrays are not built yet"),
+        (["rebuild-raid", "-c", "good.yaml", "--status", "a"], 2, "unimplemented command: RAID arrays"),
         (["start-network", "good.yaml"], 0, "good.yaml has no network for this system; nothing was changed"),
         (["start-network", "bad.yaml"], 2, "the configuration has 2 problems"),
         (["diagnose"], 2, "the following arguments are required: -o/--output"),
@@ -91,7 +93,7 @@ def test_version(place: Path, flag: str) -> None:
 def test_every_mistake_at_its_place(place: Path) -> None:
     result = run("trident", "validate", "bad.yaml", directory=place)
     assert result.stderr == (
-        "ERRO[0000] bad.yaml:3:29: os.users[1].name: the user 'a' is listed twice\n"
+        "ERRO[0000] bad.yaml:3:29: os.users[1].name: the user 'a' is listed twice [duplicate-usernames]\n"
         "    3 |   users: [{name: a}, {name: a}]\n"
         "      |                             ^\n"
         "ERRO[0000] bad.yaml:4:3: os.hostNam: unknown key 'hostNam' (did you mean 'hostname'?)\n"

@@ -22,6 +22,8 @@ from twinroot.agent.kept_logs import is_kept, keep_log
 from twinroot.agent.servicing.boot import RUN
 from twinroot.agent.servicing.ledger import Ledger
 from twinroot.agent.states import State
+from twinroot.config.host.not_built import STATIC
+from twinroot.config.load_host import OLD_KEYS, UNPARSABLE, UNREADABLE
 from twinroot.errors import CommandError, ConfigError, FormatError, HostError, MissingToolError, TwinrootError
 from twinroot.events import Emit, silent
 
@@ -111,19 +113,22 @@ def _served(ledger: Ledger, work: Callable[[Ledger], Result]) -> Result:
         return work(ledger)
     except ConfigError:
         raise  # Of a wrong configuration file the status need not know, and all its mistakes are told.
-    except (TwinrootError, OSError) as error:
+    except Exception as error:
         found = as_servicing_error(error)
         ledger.note(found)
         raise found from error
 
 
-def as_servicing_error(error: TwinrootError | OSError) -> ServicingError:
-    """An error under one of the peer's names."""
+def as_servicing_error(error: Exception) -> ServicingError:
+    """An error under one of the peer's names; `panic` is its word for what nobody expected."""
     if isinstance(error, ServicingError):
         return error
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         return ServicingError("internal", f"{where}{error.strerror or error}")
+    if not isinstance(error, TwinrootError):
+        hint = "this is a defect of the agent; please report it with the log, which says where it happened"
+        return ServicingError("panic", f"{type(error).__name__}: {error}", hint=hint)
     message = f"{error.where}: {error.message}" if error.where else error.message
     if isinstance(error, MissingToolError):
         return ServicingError("missing-binary", message, hint=error.hint)
@@ -131,8 +136,17 @@ def as_servicing_error(error: TwinrootError | OSError) -> ServicingError:
     if isinstance(error, FormatError):
         name = "corrupt-os-image"
     if isinstance(error, ConfigError):
-        name = "invalid-host-configuration-static"
+        return _of_configuration(error, message)
     return ServicingError(name, message, hint=error.hint)
+
+
+def _of_configuration(error: ConfigError, message: str) -> ServicingError:
+    """What is wrong with a configuration, by the name of the first problem: the peer parses before it checks."""
+    codes = [problem.code or UNPARSABLE for problem in error.problems]
+    code = UNPARSABLE if UNPARSABLE in codes else codes[0]
+    if code in (UNREADABLE, UNPARSABLE, STATIC, *(code for code, _ in OLD_KEYS.values())):
+        return ServicingError(code, message)
+    return ServicingError(STATIC, message, inner=code)
 
 
 def _begin_log(path: Path | None) -> None:

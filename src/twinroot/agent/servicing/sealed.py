@@ -116,6 +116,6 @@ def _check_fstab(job: Job, entries: Iterable[FstabEntry]) -> None:
 def _check_datastore(job: Job, root: Path) -> None:
     wanted = job.config.trident.datastore_path
     said = datastore_path(read_text(root, str(DEFAULT_PATH)) or "")
-    if not job.config.trident.disable and str(said) != wanted:
+    if not job.config.trident.disable and said != Path(wanted):
         message = f"trident.datastorePath is {wanted}, but for {DEFAULT_PATH} of the image it is {said}"
         raise ServicingError("create-configuration-file", message, hint=f"put DatastorePath={wanted} into it")

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import Field, WithJsonSchema
 
-from twinroot.config.host.scalars import AbsolutePath, DeviceId, PartitionSize, Text, Uuid, uuid
+from twinroot.config.host.scalars import DeviceId, DiskPath, PartitionSize, Text, Uuid, uuid
 from twinroot.config.problems import Finding, did_you_mean, one_of, quoted
 from twinroot.config.scalars import ScalarError, from_text
 from twinroot.config.section import Section
@@ -101,7 +101,7 @@ class Disk(Section):
     empty_lists: ClassVar[bool] = True
 
     id: DeviceId = Field(description="Name by which the configuration refers to it; unique.")
-    device: AbsolutePath = Field(
+    device: DiskPath = Field(
         description="Its device, best below `/dev/disk/by-path`: names such as `/dev/sda` may change."
     )
     partition_table_type: Literal["gpt"] = Field(description="Kind of the partition table.")

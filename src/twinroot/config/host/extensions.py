@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from twinroot.config.host.scalars import AbsolutePath, Sha384, Url
+from twinroot.config.host.scalars import ExtensionPath, Sha384, Url, usual_spelling
 from twinroot.config.problems import Finding, one_of, quoted
 from twinroot.config.section import Section
 
@@ -22,14 +22,14 @@ class Extension(Section):
 
     url: Url = Field(description="Where it is: a URL with the scheme `file`, `http`, `https` or `oci`.")
     sha384: Sha384 = Field(description="SHA-384 of the whole file; unique.")
-    path: AbsolutePath | None = Field(
+    path: ExtensionPath | None = Field(
         default=None, description="Where to keep it. The default is made of its name; the file must have that name."
     )
 
     @property
     def directory(self) -> str:
         """The directory it is kept in."""
-        return dirname(self.path) if self.path else self.default_directory
+        return dirname(usual_spelling(self.path)) if self.path else self.default_directory
 
     def check(self) -> Iterator[Finding]:
         """systemd finds it there."""

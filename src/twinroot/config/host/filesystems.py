@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from posixpath import normpath
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from twinroot.config.host.scalars import DeviceId, MountPath
+from twinroot.config.host.scalars import DeviceId, MountPath, usual_spelling
 from twinroot.config.problems import Finding, one_of
 from twinroot.config.scalars import MountOptions
 from twinroot.config.section import Section, ShortSection
@@ -40,8 +39,8 @@ class MountPoint(ShortSection):
 
     @property
     def target(self) -> str:
-        """The path in its usual spelling. POSIX keeps two slashes at the beginning; for Linux they are one."""
-        return normpath("/" + self.path.lstrip("/"))
+        """The path in its usual spelling."""
+        return usual_spelling(self.path)
 
     @property
     def read_only(self) -> bool:

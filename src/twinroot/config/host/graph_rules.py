@@ -13,6 +13,7 @@ from typing import cast
 from twinroot.config.checks import Rule
 from twinroot.config.host.config import HostConfig
 from twinroot.config.host.graph import Device, Graph, Kind, Referrer, Target, graph_of
+from twinroot.config.host.scalars import usual_spelling
 from twinroot.config.problems import Finding, KeyPath, did_you_mean, one_of, quoted, show_path
 from twinroot.config.section import UnreadableError
 
@@ -67,10 +68,11 @@ def unique_values(config: HostConfig) -> Iterator[Finding]:
 
 
 def _value(device: Device, key: str) -> str | None:
-    """The value of a key of a device; None where it is not set, or wrong."""
+    """The value of a key of a device, paths in their usual spelling; None where it is not set, or wrong."""
     name = next(field for field, info in type(device.section).model_fields.items() if info.alias == key)
     with suppress(UnreadableError):
-        return cast("str | None", getattr(device.section, name))
+        value = cast("str | None", getattr(device.section, name))
+        return usual_spelling(value) if value and key == "device" else value
     return None
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from twinroot.config.host.scalars import Text
 from twinroot.config.host.scripts import Script
@@ -27,6 +27,13 @@ class Check(Script):
         default=None,
         description=f"Seconds in which the units must become active. The default is {DEFAULT_TIMEOUT}.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_services(cls, data: Any) -> Any:
+        """The key alone makes it a check of units, also with nothing behind it."""
+        key = "systemdServices"
+        return data | {key: []} if isinstance(data, dict) and data.get(key, ()) is None else data
 
     @property
     def timeout(self) -> int:

@@ -9,21 +9,39 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, WithJsonSchema
 
+from twinroot.config.document import Quoted
+
 _INTEGER = re.compile(r"[-+]?[0-9]{1,18}")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]{1,3})?")
 _WORDS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 
-KNOWN = frozenset(
+SWITCHES = frozenset(
     (
         "allowUnusedFilesystems", "allowHostConfigStorageChange", "disableFsBlockDeviceSizeCheck",
         "disableGrubNoprefixCheck", "disableHostnameCarryOver", "disableMediaEjection", "dracutDebug", "forceAbUpdate",
-        "httpConnectionTimeoutSeconds", "noCloseEncryptedVolumes", "noTransition",
-        "orchestratorConnectionTimeoutSeconds", "preRebootChecks", "reencryptOnCleanInstall", "relaxedCosiValidation",
-        "selfUpgradeTrident", "streamSlowSpeedReportingThresholdMbps", "streamSlowSpeedReportingIntervalSeconds", "uki",
-        "veritySignaturePaths", "virtdeployBootOrderWorkaround", "waitForSystemdNetworkd", "writableEtcOverlayHooks",
-        "harpoon", "injectedHostStatus",
+        "noCloseEncryptedVolumes", "noTransition", "preRebootChecks", "reencryptOnCleanInstall",
+        "relaxedCosiValidation", "selfUpgradeTrident", "uki", "virtdeployBootOrderWorkaround", "waitForSystemdNetworkd",
+        "writableEtcOverlayHooks", "injectedHostStatus",
     )
 )  # fmt: skip
+"""Those that are on or off."""
+
+KNOWN = SWITCHES | {
+    "httpConnectionTimeoutSeconds",
+    "orchestratorConnectionTimeoutSeconds",
+    "streamSlowSpeedReportingThresholdMbps",
+    "streamSlowSpeedReportingIntervalSeconds",
+    "veritySignaturePaths",
+    "harpoon",
+}
+
+WITHOUT_EFFECT = {
+    "harpoon": "it has none in Trident either",
+    "noCloseEncryptedVolumes": "encrypted volumes are never closed",
+    "orchestratorConnectionTimeoutSeconds": "nothing is sent to orchestrators",
+    "writableEtcOverlayHooks": "/etc can be written in any case",
+}
+"""Those that change nothing here, and why."""
 
 
 def resolved(value: Any) -> Any:
@@ -32,6 +50,8 @@ def resolved(value: Any) -> Any:
         return {key: resolved(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return tuple(resolved(item) for item in value)
+    if isinstance(value, Quoted):
+        return str(value)
     if not isinstance(value, str):
         return value
     if value in _WORDS:

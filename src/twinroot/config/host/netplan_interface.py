@@ -6,7 +6,15 @@ import re
 from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, PlainSerializer, WithJsonSchema
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -14,6 +22,7 @@ from twinroot.config.host.scalars import Text
 from twinroot.config.problems import quoted
 from twinroot.config.scalars import Between, Flag, boolean, from_text
 from twinroot.config.section import Section
+from twinroot.config.shape import depth_of, inner_model
 
 _MAX = 2**32 - 1
 _USUAL = {4: 24, 6: 64}  # prefix lengths, by the version of IP
@@ -27,7 +36,7 @@ def one_as_list(value: Any) -> Any:
 
 def _address(value: Any) -> Any:
     """An address with its options, of which there may be none."""
-    return {value: {}} if isinstance(value, str) else value
+    return {value: {}} if isinstance(value, str) else _filled(value, 1)
 
 
 def _without_empty(address: dict[str, Any]) -> str | dict[str, Any]:
@@ -37,6 +46,15 @@ def _without_empty(address: dict[str, Any]) -> str | dict[str, Any]:
 
 def _has_options(options: Any) -> bool:
     return bool(options.model_fields_set)
+
+
+def _filled(value: Any, depth: int) -> Any:
+    """Maps and lists with empty objects where there is nothing `depth` of them below a value."""
+    if not depth or not isinstance(value, (dict, list)):
+        return value
+    items = enumerate(value) if isinstance(value, list) else value.items()
+    below = {key: {} if item is None and depth == 1 else _filled(item, depth - 1) for key, item in items}
+    return list(below.values()) if isinstance(value, list) else below
 
 
 def address_fault(text: str) -> tuple[str, str] | None:
@@ -88,9 +106,22 @@ class _AlsoText:
 
 
 class NetplanSection(Section):
-    """An object of netplan; its keys have hyphens."""
+    """An object of netplan; its keys have hyphens. None of its objects needs a key, so one may be empty altogether."""
 
     model_config = ConfigDict(alias_generator=kebab)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_empty_objects(cls, data: Any) -> Any:
+        """In a map or a list, nothing behind a key or a hyphen is an empty object."""
+        if not isinstance(data, dict):
+            return data
+        depths = {
+            field.alias or name: depth_of(field.annotation)
+            for name, field in cls.model_fields.items()
+            if inner_model(field.annotation)
+        }
+        return {key: _filled(value, depths.get(key, 0)) for key, value in data.items()}
 
 
 class AddressOptions(NetplanSection):

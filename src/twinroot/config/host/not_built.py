@@ -7,10 +7,15 @@ entry takes it out of this table.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from twinroot.config.host.config import HostConfig
+from twinroot.config.host.internal_params import SWITCHES, is_set
 from twinroot.config.problems import Finding
 from twinroot.config.uses import Pattern
+
+STATIC = "invalid-host-configuration-static"
+"""The peer's name for a configuration that can be read and not be used."""
 
 NOT_BUILT = (
     Pattern("storage.encryption"),
@@ -30,5 +35,9 @@ NOT_BUILT = (
 
 
 def unbuilt(config: HostConfig) -> Iterator[Finding]:
-    """Uses of what is not built yet."""
-    return (finding for pattern in NOT_BUILT for finding in pattern.unbuilt(config))
+    """Uses of what is not built yet; a switch that is off is none."""
+    for pattern in NOT_BUILT:
+        first, _, name = pattern.path.partition(".")
+        if first == "internalParams" and name in SWITCHES and not is_set(config.internal_params, name):
+            continue
+        yield from (replace(finding, code=STATIC) for finding in pattern.unbuilt(config))

@@ -8,6 +8,7 @@ from contextlib import suppress
 from twinroot.config.checks import Rule
 from twinroot.config.host.config import HostConfig
 from twinroot.config.host.extensions import Extension
+from twinroot.config.host.scalars import usual_spelling
 from twinroot.config.problems import Finding, KeyPath, quoted
 from twinroot.config.section import UnreadableError
 
@@ -44,11 +45,12 @@ def _repeated(key: str, extensions: tuple[Extension, ...]) -> Iterator[Finding]:
                 yield Finding((*path, "sha384"), message, code="duplicate-extension-image")
             hashes.add(extension.sha384)
         with suppress(UnreadableError):
-            if extension.path in paths:
+            path_there = extension.path and usual_spelling(extension.path)
+            if path_there in paths:
                 message = f"the path {quoted(extension.path or '')} is already used by another extension"
                 yield Finding((*path, "path"), message, code="duplicate-extension-image-path")
-            if extension.path:
-                paths.add(extension.path)
+            if path_there:
+                paths.add(path_there)
 
 
 OS_RULES: tuple[Rule[HostConfig], ...] = (

@@ -6,6 +6,8 @@ Sizes are in bytes. Types that are written in another form than they are kept in
 from __future__ import annotations
 
 import re
+from functools import partial
+from posixpath import normpath
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -55,7 +57,8 @@ def partition_size(text: str) -> int | str:
         return text
     size = byte_count(text)
     if size == 0 or size % PARTITION_ALIGNMENT:
-        raise ScalarError(f"the size {quoted(text)} is not a multiple of 4K larger than zero")
+        message = f"the size {quoted(text)} is not a multiple of 4K larger than zero"
+        raise ScalarError(message, code="basic-check-failed")
     return size
 
 
@@ -103,35 +106,47 @@ def file_url(text: str) -> str:
     """A URL with the scheme `file`."""
     found = url(text)
     if urlsplit(found).scheme != "file":
-        raise ScalarError(
-            f"the URL {quoted(text)} must have the scheme file", "write for example file:///root/recovery.key"
-        )
+        message = f"the URL {quoted(text)} must have the scheme file"
+        hint = "write for example file:///root/recovery.key"
+        raise ScalarError(message, hint, "invalid-encryption-recovery-key-url-scheme")
     return found
 
 
-def absolute_path(text: str) -> str:
-    """An absolute path without parts named `..`, which the peer allows and nobody needs."""
+def absolute_path(text: str, *, code: str | None = None) -> str:
+    """An absolute path without parts named `..`, which the peer allows and nobody needs.
+
+    `code` is the peer's name for one that is relative.
+    """
     if not text.startswith("/"):
-        raise ScalarError(f"the path {quoted(text)} must be absolute", f"write {quoted('/' + text)}")
+        raise ScalarError(f"the path {quoted(text)} must be absolute", f"write {quoted('/' + text)}", code)
     if ".." in text.split("/") or "\0" in text:
         raise ScalarError(f"the path {quoted(text)} may not contain '..'")
     return text
+
+
+def usual_spelling(path: str) -> str:
+    """An absolute path without repeated slashes and parts named `.`, so that paths can be compared.
+
+    POSIX keeps two slashes at the beginning; for Linux they are one.
+    """
+    return normpath("/" + path.lstrip("/"))
 
 
 def mount_path(text: str) -> str:
     """An absolute path that fstab can hold."""
     if re.search(r"\s", text):
         raise ScalarError(f"the path {quoted(text)} may not contain white space")
-    return absolute_path(text)
+    return absolute_path(text, code="mount-point-path-not-absolute")
 
 
 def file_permissions(text: str) -> str:
     """Permission bits as octal digits that begin with 0, at most 0777. YAML tools take 644 for a decimal number."""
-    if not re.fullmatch(r"0[0-7]{1,11}", text):
+    code = "additional-file-invalid-permissions"
+    if not re.fullmatch(r"0[0-7]{0,11}", text):
         hint = 'write octal digits that begin with 0, in quotes, for example "0644"'
-        raise ScalarError(f"{quoted(text)} are not permissions", hint)
+        raise ScalarError(f"{quoted(text)} are not permissions", hint, code)
     if int(text, 8) > 0o777:
-        raise ScalarError(f"{quoted(text)} contains bits that are not permissions", 'use at most "0777"')
+        raise ScalarError(f"{quoted(text)} contains bits that are not permissions", 'use at most "0777"', code)
     return text
 
 
@@ -179,8 +194,17 @@ Url = Annotated[str, from_text(url), WithJsonSchema({**_URL_SCHEMA, "examples": 
 FileUrl = Annotated[
     str, from_text(file_url), WithJsonSchema({**_URL_SCHEMA, "examples": ["file:///root/recovery.key"]})
 ]
-AbsolutePath = Annotated[
-    str, from_text(absolute_path), WithJsonSchema({"type": "string", "pattern": "^/", "examples": ["/var/lib/a"]})
+_PATH_SCHEMA = {"type": "string", "pattern": "^/"}
+AbsolutePath = Annotated[str, from_text(absolute_path), WithJsonSchema({**_PATH_SCHEMA, "examples": ["/var/lib/a"]})]
+DiskPath = Annotated[
+    str,
+    from_text(partial(absolute_path, code="basic-check-failed")),
+    WithJsonSchema({**_PATH_SCHEMA, "examples": ["/dev/disk/by-path/pci-0000:00:1f.2-ata-2"]}),
+]
+ExtensionPath = Annotated[
+    str,
+    from_text(partial(absolute_path, code="extension-image-invalid-directory")),
+    WithJsonSchema({**_PATH_SCHEMA, "examples": ["/var/lib/…/tools.raw"]}),
 ]
 MountPath = Annotated[
     str, from_text(mount_path), WithJsonSchema({"type": "string", "pattern": r"^/\S*$", "examples": ["/var"]})
@@ -188,7 +212,7 @@ MountPath = Annotated[
 FilePermissions = Annotated[
     str,
     from_text(file_permissions),
-    WithJsonSchema({"type": ["string", "integer"], "pattern": "^0[0-7]+$", "examples": ["0644"]}),
+    WithJsonSchema({"type": ["string", "integer"], "pattern": "^0[0-7]*$", "examples": ["0644"]}),
 ]
 DeviceName = Annotated[
     str, from_text(device_name), WithJsonSchema({"type": ["string", "number"], "examples": ["luks-data"]})

@@ -14,7 +14,7 @@ from twinroot.config.section import Section
 
 
 class Storage(Section):
-    """Disks, devices on them, and file systems. In an update without this section what is there stays."""
+    """Disks, devices on them, file systems. In an update with an image, without this section what is there stays."""
 
     disks: tuple[Disk, ...] = Field(default=(), description="Disks to partition.")
     encryption: Encryption | None = Field(default=None, description="Encrypted volumes.")

@@ -10,6 +10,7 @@ from twinroot.config.host.config import HostConfig
 from twinroot.config.host.filesystems import ESP_MOUNT_POINT, Filesystem
 from twinroot.config.host.graph import Kind, graph_of
 from twinroot.config.host.internal_params import is_set
+from twinroot.config.host.scalars import usual_spelling
 from twinroot.config.host.storage import Storage
 from twinroot.config.host.verity import VerityDevice
 from twinroot.config.problems import Finding, KeyPath, quoted
@@ -42,6 +43,7 @@ def holding(storage: Storage, path: str) -> tuple[int, Filesystem] | None:
     """The file system that a path is on, with its index: that with the longest mount point leading to it."""
     found: tuple[int, Filesystem] | None = None
     longest = -1
+    path = usual_spelling(path)
     for index, filesystem in enumerate(storage.filesystems):
         if filesystem.mount_point is None:
             continue

@@ -6,12 +6,15 @@ from collections.abc import Iterator
 
 from twinroot.config.checks import Rule
 from twinroot.config.host.config import HostConfig
-from twinroot.config.host.internal_params import KNOWN
+from twinroot.config.host.internal_params import KNOWN, SWITCHES, WITHOUT_EFFECT
 from twinroot.config.host.partition_rules import expected_mounts
 from twinroot.config.host.scripts import RunsOn, Script
 from twinroot.config.host.storage_rules import root_verity
 from twinroot.config.problems import Finding, KeyPath, did_you_mean, quoted
 from twinroot.config.repeats import repeated_services, repeats
+
+TRIAL_SECONDS = 15 * 60
+"""Time that trident-trial.timer gives a new system."""
 
 _MODE: KeyPath = ("os", "selinux", "mode")
 
@@ -27,10 +30,15 @@ def selinux(config: HostConfig) -> Iterator[Finding]:
 
 
 def internal_params(config: HostConfig) -> Iterator[Finding]:
-    """Internal parameters are no promise, and unknown ones do nothing."""
-    for name in config.internal_params:
+    """Internal parameters are no promise, and some do nothing."""
+    for name, value in config.internal_params.items():
         path: KeyPath = ("internalParams", name)
-        if name in KNOWN:
+        if name in SWITCHES and not isinstance(value, bool):
+            message = "this internal parameter is neither true nor false, and so it is off"
+            yield Finding(path, message, "write true or false, without quotes")
+        elif name in WITHOUT_EFFECT:
+            yield Finding(path, f"this internal parameter has no effect: {WITHOUT_EFFECT[name]}", "remove it")
+        elif name in KNOWN:
             yield Finding(path, "this is an internal parameter, which may change or go away")
         else:
             yield Finding(path, f"there is no internal parameter {quoted(name)}", did_you_mean(name, KNOWN))
@@ -68,10 +76,24 @@ def never_runs(config: HostConfig) -> Iterator[Finding]:
         (("scripts", "postConfigure"), config.scripts.post_configure),
         (("health", "checks"), config.health.checks),
     )
+    hint = "write for example runOn: [all]"
     for path, found in listed:
         for index, each in enumerate(found):
             if not each.run_on:
-                yield Finding((*path, index), "this never runs: 'runOn' is empty", "write for example runOn: [all]")
+                yield Finding((*path, index), "this never runs: 'runOn' is empty", hint)
+            elif path[0] == "scripts" and set(each.run_on) == {"runtime-update"}:
+                message = "this never runs: updates of the running system run no scripts"
+                yield Finding((*path, index, "runOn"), message, hint)
+
+
+def slow_checks(config: HostConfig) -> Iterator[Finding]:
+    """A new system is restarted into the old one when it was not committed in time, whatever still waits."""
+    for index, each in enumerate(config.health.checks):
+        if each.timeout >= TRIAL_SECONDS and {"ab-update", "all"}.intersection(each.run_on):
+            path: KeyPath = ("health", "checks", index, "timeoutSeconds")
+            message = f"a new system that is not committed {TRIAL_SECONDS // 60} minutes after its start is given up"
+            hint = "set a longer time in /etc/systemd/system/trident-trial.timer.d/time.conf of the image"
+            yield Finding(path, message, hint)
 
 
 WARNINGS: tuple[Rule[HostConfig], ...] = (
@@ -81,4 +103,5 @@ WARNINGS: tuple[Rule[HostConfig], ...] = (
     relative_paths,
     listed_twice,
     never_runs,
+    slow_checks,
 )

@@ -6,11 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.unit.config.host.texts import HASH
+from tests.unit.config.host.texts import FULL, HASH, changed
 from tests.unit.config.marked import assert_one_problem, unmarked
 
 from twinroot.cli.frame import problem_text
 from twinroot.config.host.config import HostConfig
+from twinroot.config.host.internal_params import is_set
+from twinroot.config.host.netplan import AccessPoint, Ethernet
+from twinroot.config.host.netplan_interface import AddressOptions, Interface, Route
 from twinroot.config.load_host import load_host_config, parse_host_config
 from twinroot.errors import ConfigError, Problem
 from twinroot.units import GIB, KIB
@@ -162,6 +165,9 @@ CHECKS: list[tuple[str, str, str, str | None]] = [
         "extension-image-invalid-directory"),
     (OFF + f"os: {{sysexts: [{{url: 'file:/a', sha384: {HASH}}}, {{url: 'file:/b', sha384: «{HASH.upper()}}}]}}",
         "os.sysexts[1].sha384", "an extension with this hash", "duplicate-extension-image"),
+    (OFF + f"os: {{sysexts: [{{url: 'file:/a', sha384: {HASH}, path: /etc/extensions/a.raw}}, "
+        f"{{url: 'file:/b', sha384: {HASH[::-1]}, path: «/etc/extensions//a.raw}}]}}",
+        "os.sysexts[1].path", "the path '/etc/extensions//a.raw' is already used", "duplicate-extension-image-path"),
     (STORAGE.replace("mountPoint: /}", "mountPoint: /}, {deviceId: x, type: «ext4, mountPoint: /x}"),
         "storage.filesystems[2].type",
         "a file system from the image", None),
@@ -195,6 +201,46 @@ def test_what_does_not_go_together(
     assert [problem.code for problem in found] == [code]
     if not key.startswith("trident") and "'en*'" not in key:
         assert_one_problem(found, text, key, message)
+
+
+def test_the_datastore_is_where_its_path_leads(config_of: ConfigOf) -> None:
+    text = changed(FULL, "datastorePath: /var/lib/", "datastorePath: //var//lib/./")
+    assert config_of(text).trident.datastore_path == "//var//lib/./trident/datastore.sqlite"
+
+
+def test_text_in_quotes_is_no_switch(config_of: ConfigOf) -> None:
+    text = OFF + "internalParams: {a: true, b: 'true', c: [1, '1'], d: ! 5, e: {f: \"0.5\"}}"
+    params = config_of(text).internal_params
+    assert params == {"a": True, "b": "true", "c": (1, "1"), "d": "5", "e": {"f": "0.5"}}
+    assert not is_set(params, "b")
+
+
+EMPTY = """\
+os:
+  netplan:
+    version: 2
+    ethernets:
+      eth0:
+      eth1:
+        addresses: [192.0.2.1/24: ]
+        routes:
+          -
+    dummy-devices: {dm0: }
+    wifis: {wl: {access-points: {open: }}}
+health:
+  checks: [{name: x, systemdServices: , runOn: [all]}]
+"""
+
+
+def test_nothing_is_an_empty_object(config_of: ConfigOf) -> None:
+    found = config_of(OFF + EMPTY)
+    netplan = found.os.netplan
+    assert netplan
+    assert netplan.ethernets["eth0"] == Ethernet() and netplan.dummy_devices["dm0"] == Interface()
+    assert netplan.wifis["wl"].access_points["open"] == AccessPoint()
+    assert netplan.ethernets["eth1"].addresses == ({"192.0.2.1/24": AddressOptions()},)
+    assert netplan.ethernets["eth1"].routes == (Route(),)
+    assert found.health.checks[0].systemd_services == ()
 
 
 def test_what_only_an_update_takes(problems_of: ProblemsOf) -> None:

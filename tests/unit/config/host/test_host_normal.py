@@ -93,7 +93,7 @@ def test_defaults_written_out_are_the_same_os(config_of: ConfigOf, short: str, l
 
 
 def test_values_of_free_form(config_of: ConfigOf) -> None:
-    text = "trident: {disable: true}\ninternalParams: {a: true, b: 5, c: 1.5, d: 1e999, e: [f, {g: 'False'}], h: 0x1}\n"
+    text = "trident: {disable: true}\ninternalParams: {a: true, b: 5, c: 1.5, d: 1e999, e: [f, {g: False}], h: 0x1}\n"
     found = normal(config_of(text))["internalParams"]
     assert found == {"a": True, "b": 5, "c": 1.5, "d": "1e999", "e": ["f", {"g": False}], "h": "0x1"}
 

@@ -39,5 +39,11 @@ def test_internal_parameters_are_named_one_by_one(config_of: Callable[[str], Hos
     assert [show_path(finding.path) for finding in unbuilt(config)] == ["internalParams.selfUpgradeTrident"]
 
 
+@pytest.mark.parametrize("value", ["false", '"true"', "1"])
+def test_a_switch_that_is_off_wants_nothing(config_of: Callable[[str], HostConfig], value: str) -> None:
+    config = config_of(f"internalParams: {{preRebootChecks: {value}}}\ntrident: {{disable: true}}\n")
+    assert list(unbuilt(config)) == []
+
+
 def test_nothing_is_missing_for_nothing(config_of: Callable[[str], HostConfig]) -> None:
     assert list(unbuilt(config_of("trident: {disable: true}\n"))) == []
