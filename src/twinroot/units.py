@@ -40,6 +40,9 @@ def human(size: float) -> str:
     return f"{size:.0f} B"
 
 
+# The largest disks of the formats that have a limit of their own (VHD 1.0 and VHDX specifications; qemu's too).
+LARGEST_DISKS = {"vhd": 2040 * GIB, "vhdx": 64 * TIB}
+
 # Partition types of the Discoverable Partitions Specification (uapi-group.org), by the names image configs use.
 # The architecture-dependent names are resolved by `partition_type`.
 PARTITION_TYPES: dict[str, UUID] = {

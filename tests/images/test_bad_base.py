@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import random
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -162,7 +164,91 @@ def test_truncated_base(kind: str, part: float, small: Path, place: Workplace, t
     if kind == "raw":
         shutil.copyfile(small, base)
     os.truncate(base, int(base.stat().st_size * part))
-    place.fails(base, says=[str(base)])
+    place.fails(base, says=[f"{base}: ", "cut off", "download or copy it again"])
+
+
+@pytest.mark.parametrize("kind", ["raw", "qcow2", "vpc", "vhdx"])
+@pytest.mark.parametrize("length", [1, 100, 513, 1024, 70_000, 300_000])
+def test_only_the_beginning_of_a_base(kind: str, length: int, small: Path, place: Workplace, tmp_path: Path) -> None:
+    """What describes the data is cut off itself; of a raw disk's first sectors nothing tells that there was more."""
+    base = tmp_path / "base"
+    subprocess.run(["qemu-img", "convert", "-O", kind, small, base], check=True)
+    os.truncate(base, length)
+    unknown = length == 1 or (kind == "raw" and length < 70_000)
+    says = "was it transferred completely?" if unknown else "cut off"
+    place.fails(base, says=[f"{base}: ", says, f"{length} bytes" if unknown else "download or copy it again"])
+
+
+def test_raw_base_that_ends_with_its_last_partition(small: Path, place: Workplace, tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    shutil.copyfile(small, base)
+    os.truncate(base, base.stat().st_size - MIB)
+    place.fails(base, says=[f"{base}: the image is cut off", "download or copy it again"])
+
+
+def test_compressed_base_that_is_cut_off(small: Path, place: Workplace, tmp_path: Path) -> None:
+    """qemu-img tells where it could not read, among its progress."""
+    base = tmp_path / "base"
+    subprocess.run(["qemu-img", "convert", "-c", "-O", "qcow2", small, base], check=True)
+    os.truncate(base, base.stat().st_size // 2)
+    place.fails(base, says=[f"{base}: ", "cut off", "qemu-img says: error while reading at byte", "copy it again"])
+
+
+_ESP, _ROOT = MIB, 9 * MIB  # where they begin in the small base
+
+
+def _overwritten(*places: tuple[int, bytes]) -> Callable[[Path], None]:
+    def damage(base: Path) -> None:
+        with base.open("r+b") as disk:
+            for offset, data in places:
+                disk.seek(offset)
+                disk.write(data)
+
+    return damage
+
+
+def _inode(path: str) -> Callable[[Path], None]:
+    """Nonsense in place of the inode of a file or directory of the root filesystem."""
+
+    def damage(base: Path) -> None:
+        def ask(command: str) -> str:
+            argv = ["/usr/sbin/debugfs", "-R", command, f"{base}?offset={_ROOT}"]
+            return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+
+        place = re.search(r"located at block (\d+), offset 0x([0-9a-f]+)", ask(f"imap {path}"))
+        size = re.search(r"Block size: +(\d+)", ask("stats -h"))
+        assert place and size
+        _overwritten((_ROOT + int(place[1]) * int(size[1]) + int(place[2], 16), bytes(range(128))))(base)
+
+    return damage
+
+
+_DAMAGED = ["the ext4 filesystem of partition 2 is damaged (e2fsck: ", "e2fsck -f 'COPY?offset=9437184'"]
+DAMAGES: dict[str, tuple[Callable[[Path], None], list[str]]] = {
+    "superblock": (_overwritten((_ROOT + 1024, b"\xaa" * 56)), _DAMAGED),
+    "its checksum": (_overwritten((_ROOT + 2044, b"wrong"[:4])), _DAMAGED),
+    "group descriptors": (_overwritten((_ROOT + 2048, b"\xaa" * 2048), (_ROOT + 4096, b"\xaa" * 2048)), _DAMAGED),
+    "inode of the root": (_inode("<2>"), _DAMAGED),
+    "inode of fstab": (_inode("/etc/fstab"), _DAMAGED),
+    "inode of the shell": (_inode("/usr/bin/dash"), _DAMAGED),
+    "inode of a file": (_inode("/boot/vmlinuz-6.1.0"), _DAMAGED),
+    "no superblock": (_overwritten((_ROOT + 1024, bytes(1024))), ["2: unformatted", "damaged"]),
+    "boot sector of the ESP": (_overwritten((_ESP, bytes(512))), ["none is recognised in partition 1 ('esp')"]),
+    "content of the ESP": (
+        _overwritten((_ESP + 512, random.Random(1).randbytes(8 * MIB - 1024))),
+        ["the vfat filesystem of partition 1, mounted at /boot/efi, cannot be read", "it may be damaged"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("damage", "says"), DAMAGES.values(), ids=DAMAGES)
+def test_damaged_base(
+    damage: Callable[[Path], None], says: list[str], small: Path, place: Workplace, tmp_path: Path
+) -> None:
+    base = tmp_path / "base"
+    shutil.copyfile(small, base)
+    damage(base)
+    place.fails(base, says=[f"{base}: ", *says])
 
 
 def test_mount_point_that_is_a_file(place: Workplace, tmp_path: Path) -> None:
@@ -176,5 +262,4 @@ def test_file_cut_within_its_last_block(kind: str, small: Path, place: Workplace
     options = ["-o", "force_size=on"] if kind == "vpc" else []
     subprocess.run(["qemu-img", "convert", "-O", kind, *options, small, base], check=True)
     os.truncate(base, base.stat().st_size - 4096)
-    # qemu itself notices it in a VHD.
-    place.fails(base, says=[str(base), "truncated" if kind == "vpc" else "the image is cut off"])
+    place.fails(base, says=[str(base), "the image is cut off: its data goes up to", "download or copy it again"])

@@ -87,6 +87,30 @@ def test_build_directory_that_cannot_be_used(kind: str, small: Path, place: Work
     assert list(place.out.iterdir()) == []
 
 
+def _limited(place: Workplace, base: Path, config: str, largest: int, output_format: str) -> Finished:
+    """A run in which no file may become larger, as it is on filesystems with such a limit."""
+    arguments = map(str, place.arguments(base, config, output_format=output_format))
+    words = [sys.executable, "-m", "twinroot.cli.imagecustomizer", *arguments]
+    done = subprocess.run(["prlimit", f"--fsize={largest}", *words], capture_output=True, text=True, check=False)
+    return Finished(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("largest", "output_format", "says"),
+    [
+        (80, "cosi", ["storage.disks[0].partitions[1].size: ", "this partition (100 MiB)", "at most 80 MiB"]),
+        (110, "qcow2", ["storage.disks[0].maxSize: ", "this disk (118 MiB)", "at most 110 MiB"]),
+    ],
+)
+def test_sizes_that_no_file_can_have(
+    largest: int, output_format: str, says: list[str], small: Path, place: Workplace
+) -> None:
+    done = _limited(place, small, _layout(16, 100), largest * MIB, output_format)
+    check_refused(done, [*says, ".yaml:", "the build directory " + str(place.build)])
+    assert "Opening the base image" not in done.stderr, "before any work"
+    assert list(place.out.iterdir()) == []
+
+
 # Full disks.
 
 

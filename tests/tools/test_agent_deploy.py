@@ -13,6 +13,7 @@ from tests.isolated import isolated
 
 from twinroot.agent.errors import ServicingError
 from twinroot.agent.states import ServicingType
+from twinroot.agent.storage.added import with_added
 from twinroot.agent.storage.deploy import deploy
 from twinroot.agent.storage.deploy_plan import Deployment, ImageWrite, NewFilesystem, plan_deployment
 from twinroot.agent.storage.devices import Devices
@@ -149,6 +150,25 @@ def test_an_installation_and_an_update(cosi: Path, tmp_path: Path) -> None:
         file.write(b"x" * 4096)
     with pytest.raises(CommandError):
         verify_verity(update.verity[0].data, update.verity[0].hashes, verity.root_hash)
+
+
+def test_what_an_update_adds_outside_of_the_pairs(cosi: Path, tmp_path: Path) -> None:
+    """Only on devices that hold nothing: what is there may be wanted."""
+    devices = devices_in(tmp_path, "volume-b")
+    with open_image(str(cosi), "ignored") as image:
+        plan = plan_deployment(devices, image.metadata, ServicingType.AB_UPDATE)
+    assert (plan.filesystems, plan.swaps) == ((), ())
+    added = with_added(plan, devices, lambda path: probe(path).type)
+    assert ([each.target.name for each in added.filesystems], [path.name for path in added.swaps]) == (
+        ["data"],
+        ["swap"],
+    )
+    with open_image(str(cosi), "ignored") as image:
+        deploy(image, added)
+    assert (probe(tmp_path / "data").type, probe(tmp_path / "swap").type) == ("ext4", "swap")
+    assert with_added(plan, devices, lambda path: probe(path).type) == plan
+    with pytest.raises(ServicingError, match="is to hold swap, and holds xfs"):
+        with_added(plan, devices, lambda path: "ext4" if path.name == "data" else "xfs")
 
 
 def replace_images(plan: Deployment) -> Deployment:

@@ -6,6 +6,9 @@ import hashlib
 import io
 import json
 import os
+import signal
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -30,6 +33,20 @@ from twinroot.tools.run import run
 IMAGE_ID = "01234567-89ab-4cde-8f01-23456789abcd"
 STATUS = "Package: grub-efi-amd64\nStatus: install ok installed\nVersion: 2.06-13\nArchitecture: amd64\n\n"
 DATA = bytes(range(256)) * 8192
+
+
+# Kills itself in the middle of writing the COSI file.
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from twinroot.output.convert import Conversion, convert
+def emit(event):
+    if any(path.name.endswith(".partial") for path in target.parent.iterdir()):
+        os.kill(os.getpid(), signal.SIGKILL)
+target = Path(sys.argv[2])
+(Path(sys.argv[3]) / "s").mkdir()
+convert(Conversion(Path(sys.argv[1]), target, "cosi", 3), Path(sys.argv[3]) / "s", emit)
+"""
 
 
 def edit(root: Path) -> None:
@@ -71,7 +88,7 @@ def contents(raw: Path, scratch: Path) -> dict[str, object]:
     """Everything that a disk holds: the partitions of its table, the files in its filesystems, other bytes."""
     table = open_raw(probe(raw), scratch).table
     found: dict[str, object] = {"id": table.disk_uuid, "partitions": table.partitions}
-    for filesystem in list_filesystems(open_raw(probe(raw), scratch)):
+    for filesystem in list_filesystems(open_raw(probe(raw), scratch), str(raw)):
         tree = scratch / f"tree-{raw.name}-{filesystem.partition.number}"
         name = f"{filesystem.partition.number} {filesystem.type} {filesystem.uuid} {filesystem.label}"
         if filesystem.type == "ext4":
@@ -291,6 +308,14 @@ def test_refused(place: Path, arguments: tuple[str, ...], expected: str, code: i
     assert {path.name for path in place.iterdir()} == before, "nothing is left behind"
 
 
+def test_a_disk_larger_than_its_format_allows_is_not_called_damaged(tmp_path: Path) -> None:
+    large = make_disk(tmp_path / "large.raw", [Part(1)])
+    os.truncate(large, 2041 << 30)
+    with pytest.raises(InputError, match=r"the disk has 2041 GiB; one of format vhd has at most 2040 GiB"):
+        convert(Conversion(large, tmp_path / "out.vhd", "vhd", 3), tmp_path, silent)
+    assert not (tmp_path / "out.vhd").exists()
+
+
 def test_no_efi_system_partition_but_no_operating_system_either(tmp_path: Path) -> None:
     disk = make_disk(tmp_path / "disk.raw", [Part(8, ESP_TYPE)])
     done = twinroot("convert", disk, tmp_path / "out.cosi", cwd=tmp_path)
@@ -309,6 +334,16 @@ def test_command_line_of_the_peer(base: Path, tmp_path: Path) -> None:
     assert verify_cosi(tmp_path / "out").ok
     assert not any((tmp_path / "build").rglob("*.raw"))
     assert command("imagecustomizer", "convert", *flags[:4], cwd=tmp_path).code == 80
+
+
+def test_what_a_killed_conversion_to_cosi_left_is_removed(base: Path, tmp_path: Path) -> None:
+    with (tmp_path / "log").open("w") as log:
+        argv = [sys.executable, "-c", KILLED, str(base), str(tmp_path / "out.cosi"), str(tmp_path)]
+        code = subprocess.run(argv, stderr=log, check=False, env=os.environ | {"PYTHONPATH": ":".join(sys.path)})
+    assert code.returncode == -signal.SIGKILL, (tmp_path / "log").read_text()
+    assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".partial")]
+    converted(base, tmp_path / "out.cosi", "cosi", tmp_path)
+    assert not [path.name for path in tmp_path.iterdir() if path.name.endswith(".partial")]
 
 
 def test_an_output_that_is_there_is_replaced(base: Path, tmp_path: Path) -> None:

@@ -99,6 +99,11 @@ def test_links_on_the_way_stay_inside(root: Path, source: Path, tmp_path: Path) 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["root", "source"]
 
 
+def test_a_source_that_breaks_off_is_named(root: Path) -> None:
+    with pytest.raises(InputError, match=r"/proc/self/mem cannot be copied: Input/output error"):
+        copy_file(Path("/proc/self/mem"), root, "/c", DISK)
+
+
 def test_holes_stay_holes(root: Path, tmp_path: Path) -> None:
     with (tmp_path / "sparse").open("wb") as file:
         file.truncate(3 * DISK.holding("/").size)

@@ -262,8 +262,8 @@ def test_a_socket_that_is_there_already(place: Place) -> None:
     first.wait()
     assert place.socket.exists()
     third = place.start()
-    assert not left.exists()
     assert talk(place.socket, version) == __version__
+    assert not left.exists()
     third.terminate()
     assert (third.wait(PATIENCE), place.socket.exists()) == (0, False)
     place.socket.write_text("somebody's")

@@ -23,6 +23,18 @@ def place(tmp_path: Path) -> Iterator[Place]:
         yield found
 
 
+def test_a_refused_installation_leaves_no_status(place: Place) -> None:
+    """A machine that was started from an image has none, and can be told what it is."""
+    (place.folder / "cmdline").write_text("root=UUID=1 quiet\n")
+    config = place.folder / "host.yaml"
+    config.write_text("trident: {disable: true}\n")
+    cover = f'mount --bind {place.folder}/cmdline /proc/cmdline && exec "$@"'
+    argv = place.command("install", str(config), before=["sh", "-c", cover, "sh"])
+    done = subprocess.run(argv, env=place.environment(), capture_output=True, text=True, check=False)
+    assert (done.returncode, "runs from its disk" in done.stderr) == (2, True)
+    assert list((place.folder / "lib/trident").iterdir()) == []
+
+
 def trident(place: Place, *words: str) -> int:
     done = subprocess.run(place.command(*words), env=place.environment(), capture_output=True, check=False)
     return done.returncode

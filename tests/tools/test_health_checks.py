@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tests.isolated import isolated
 
 from twinroot.agent.errors import ServicingError
-from twinroot.agent.health.checks import run_checks, write_log
+from twinroot.agent.health.checks import keep_failures, run_checks, write_log
 from twinroot.agent.health.verdict import Failure
 from twinroot.agent.scripts import due, environment_of, load
 from twinroot.agent.states import ServicingType
@@ -164,3 +165,29 @@ def test_the_log_of_failed_checks(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
     with pytest.raises(HostError, match="cannot be written"):
         write_log(tmp_path / "none", (), datetime(2026, 1, 2, tzinfo=UTC))
+
+
+def test_what_cannot_even_be_started_has_failed() -> None:
+    """No room for the script is no proof of health."""
+    found = isolated("""
+from twinroot.agent.health.checks import run_checks
+from twinroot.agent.states import ServicingType
+from twinroot.config.host.health import Check
+from twinroot.sandbox.mounts import Mounts
+with Mounts() as mounts:
+    for place in map(Path, ("/tmp", "/var/tmp", "/dev/shm", "/run")):
+        if place.is_dir():
+            mounts.tmpfs(place, "mode=1777,size=4k")
+            (place / "filler").write_bytes(b"x" * 4096)
+    check = Check.model_validate({"name": "a", "content": "true", "runOn": ["all"]})
+    failures = run_checks([check], ServicingType.AB_UPDATE)
+print(json.dumps([failure.why for failure in failures]))
+""")
+    assert len(found) == 1
+
+
+def test_a_log_that_cannot_be_kept_keeps_no_machine_from_going_back(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    keep_failures(tmp_path / "none", [Failure("a", "b")])
+    assert "the log of the health checks cannot be written" in caplog.text

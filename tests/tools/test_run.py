@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
+import twinroot
 from twinroot.errors import CommandError, MissingToolError
 from twinroot.tools.run import environment, find, require, run
+
+SOURCE = str(Path(twinroot.__file__).parent.parent)
 
 
 def test_programs_see_an_explicit_environment_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,3 +158,25 @@ def test_a_program_that_takes_too_long_is_ended_with_what_it_started(tmp_path: P
     child = Path("/proc", (tmp_path / "pid").read_text().strip(), "stat")
     assert not child.exists() or child.read_text().rsplit(")", 1)[1].split()[0] == "Z"
     assert run(["echo", "quick"], timeout=600).stdout == "quick\n"
+
+
+def test_a_program_that_waits_on_a_full_disk_is_ended(tmp_path: Path) -> None:
+    """In a mount namespace of its own, for a disk that is full; the program neither writes nor ends."""
+    script = """
+import sys
+from pathlib import Path
+from twinroot.errors import CommandError
+from twinroot.tools.run import run
+room = Path(sys.argv[1])
+assert run(["sleep", "0.1"], room=room).code == 0
+(room / "ballast").write_bytes(bytes(1 << 20))
+try:
+    run(["sleep", "1000"], room=room, on_line=print)
+except CommandError as error:
+    print(error.output)
+"""
+    mounted = f'mount -t tmpfs -o size=1M tmpfs {tmp_path} && exec "$@"'
+    argv = ["unshare", "--mount", "--map-root-user", "sh", "-c", mounted, "sh", sys.executable, "-c", script]
+    env = os.environ | {"PYTHONPATH": SOURCE}
+    done = subprocess.run([*argv, str(tmp_path)], capture_output=True, text=True, check=False, env=env)
+    assert done.stdout.startswith("No space left on device"), done.stderr

@@ -19,6 +19,8 @@ from twinroot.agent.datastore import Datastore
 from twinroot.agent.errors import ServicingError
 from twinroot.agent.host_status import HostStatus
 from twinroot.agent.servicing.agent import Agent, service
+from twinroot.agent.decide import Allowed
+from twinroot.agent.servicing.roll_back import roll_back
 from twinroot.agent.servicing.runtime import finalize
 from twinroot.agent.states import State
 from twinroot.config.host.config import HostConfig
@@ -31,10 +33,13 @@ text = "trident: {disable: true}\\nos: {netplan: {version: 2, ethernets: {new: {
 new = parse_host_config(text, "host.yaml").config
 agent = Agent(place / "datastore.sqlite", EfiVariables(place), lock=place / "run/lock")
 with Datastore.create(agent.datastore) as datastore:
-    datastore.write(HostStatus(servicing_state=State.RUNTIME_UPDATE_STAGED, spec=new, spec_old=HostConfig()))
+    datastore.write(HostStatus(servicing_state=State(sys.argv[2]), spec=new, spec_old=HostConfig()))
 error = None
 try:
-    service(agent, lambda ledger: finalize(agent, ledger))
+    if sys.argv[2] == State.RUNTIME_UPDATE_STAGED:
+        service(agent, lambda ledger: finalize(agent, ledger))
+    else:
+        service(agent, lambda ledger: roll_back(agent, ledger, None, Allowed(stage=False)))
 except ServicingError as caught:
     error = caught
 with Datastore.open(agent.datastore) as datastore:
@@ -57,10 +62,13 @@ def place(tmp_path: Path) -> Path:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, as the agent does")
-@pytest.mark.parametrize(("failures", "state", "kept"), [(1, "provisioned", False), (9, "runtime-update-staged", True)])
-def test_a_network_that_cannot_be_applied(place: Path, failures: int, state: str, kept: bool) -> None:
+@pytest.mark.parametrize("before", ["runtime-update-staged", "manual-rollback-runtime-staged"])
+@pytest.mark.parametrize(("failures", "kept"), [(1, False), (9, True)])
+def test_a_network_that_cannot_be_applied(place: Path, failures: int, kept: bool, before: str) -> None:
+    """An update, or the undoing of one: the machine goes back to what it was, if it can."""
+    state = before if kept else "provisioned"
     (place / "failures").write_text(f"{failures}\n")
-    name, message, found, is_new = isolated(_UPDATE, place)
+    name, message, found, is_new = isolated(_UPDATE, place, before)
     assert "no such card" in message
     assert ("could not go back to what it was" in message) is kept
     assert (found, is_new) == (state, kept)

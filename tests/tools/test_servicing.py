@@ -5,14 +5,14 @@ from __future__ import annotations
 import fcntl
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from tests.isolated import isolated
 from tests.unit.agent.small_cosi import write_cosi
-from tests.unit.agent.statuses import config, status
+from tests.unit.agent.statuses import HASHES, TEXT, config, status
 
 from twinroot.agent.boot.efi_variables import EfiVariables, Set
 from twinroot.agent.boot.ukis import SELECTED
@@ -21,14 +21,16 @@ from twinroot.agent.decide import Allowed
 from twinroot.agent.errors import STAGING_BEGAN, ServicingError
 from twinroot.agent.host_status import HostStatus
 from twinroot.agent.servicing.agent import Agent, Outcome, Result, service
-from twinroot.agent.servicing.commit import commit, expected_volume
+from twinroot.agent.servicing.commit import commit, expected_volume, without_status
 from twinroot.agent.servicing.initrd_needs import needs_new_initrd, without_effect
+from twinroot.agent.servicing.install import install
 from twinroot.agent.servicing.ledger import Ledger
 from twinroot.agent.servicing.machine import boot_partition, os_release, root_device
 from twinroot.agent.servicing.roll_back import roll_back
 from twinroot.agent.servicing.update import update
 from twinroot.agent.states import State
 from twinroot.config.host.config import HostConfig
+from twinroot.config.load_host import parse_host_config
 from twinroot.errors import FormatError, MissingToolError
 from twinroot.formats.cosi.reader import open_cosi
 from twinroot.formats.efi_boot import write_text
@@ -199,11 +201,31 @@ def test_an_image_that_is_another_than_was_meant(place: Place) -> None:
     assert caught.value.name == "load-cosi"
 
 
-def test_a_machine_that_started_its_old_root(place: Place) -> None:
-    """Neither half is there, so that / lies on neither: not the one that was expected in any case."""
-    old, new = place.config(), place.config("os: {hostname: new}\n")
+@pytest.fixture
+def other_root(tmp_path: Path) -> Iterator[str]:
+    """A device that / is not on."""
+    (tmp_path / "half").write_bytes(bytes(4096))
+    argv = ["losetup", "--find", "--show", str(tmp_path / "half")]
+    device = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip()
+    yield device
+    subprocess.run(["losetup", "--detach", device], check=True)
+
+
+def test_a_machine_whose_halves_are_not_there_yet(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That is no proof that it started its old root: nothing is judged."""
+    monkeypatch.setattr("twinroot.agent.servicing.commit.PATIENCE", 1)
     paths = {name: f"/dev/disk/by-partuuid/{name}" for name in ("esp", "root-a", "root-b", "state")}
-    more = {"ab_active_volume": "volume-a", "partition_paths": paths}
+    found = status(State.AB_UPDATE_FINALIZED, place.config(), place.config(), partition_paths=paths)
+    place.put(found)
+    with pytest.raises(ServicingError, match="root-a, from which the machine should have started, is not there"):
+        place.run(commit)
+    assert place.status().servicing_state is State.AB_UPDATE_FINALIZED
+
+
+def test_a_machine_that_started_its_old_root(place: Place, other_root: str) -> None:
+    old, new = place.config(), place.config("os: {hostname: new}\n")
+    paths = {name: f"/dev/disk/by-partuuid/{name}" for name in ("esp", "root-a", "state")}
+    more = {"ab_active_volume": "volume-a", "partition_paths": {**paths, "root-b": other_root}}
     place.put(status(State.AB_UPDATE_FINALIZED, new, old, **more))
     result = place.run(commit)
     assert result.outcome is Outcome.DONE
@@ -214,6 +236,55 @@ def test_a_machine_that_started_its_old_root(place: Place) -> None:
     assert found.last_error["error"] == "ab-update-reboot-check"
     assert place.run(lambda agent, ledger: roll_back(agent, ledger, None, BOTH)) == Result(Outcome.DONE)
     assert place.status() == found
+
+
+def test_a_root_without_a_second_half_is_not_written(place: Place) -> None:
+    """An update would change the system that runs."""
+    pair = "  abUpdate: {volumePairs: [{id: root, volumeAId: root-a, volumeBId: root-b}]}\n"
+
+    def without_pair(image: str) -> HostConfig:
+        text = (TEXT % HASHES[image]).replace(pair, "").replace("deviceId: root,", "deviceId: root-a,")
+        return parse_host_config(text, "host.yaml").config
+
+    old, new = without_pair("1"), without_pair("2")
+    assert place.config().image and new.image
+    new = new.model_copy(update={"image": place.config().image})
+    place.put(status(State.PROVISIONED, old))
+    with pytest.raises(ServicingError, match="/ has only one place"):
+        place.run(lambda agent, ledger: update(agent, ledger, new, BOTH))
+    assert place.status().servicing_state is State.PROVISIONED
+
+
+def test_the_datastore_cannot_move(place: Place) -> None:
+    place.put(status(State.PROVISIONED, place.config()))
+    new = place.config("trident: {datastorePath: /var/lib/trident/other.sqlite}\n")
+    with pytest.raises(ServicingError, match="cannot move the datastore") as caught:
+        place.run(lambda agent, ledger: update(agent, ledger, new, BOTH))
+    assert caught.value.record()["error"] == {"invalid-host-configuration-dynamic": {"inner": "datastore-path-changed"}}
+    assert place.status().spec == place.config()
+
+
+def test_what_was_staged_is_what_is_asked_for(place: Place) -> None:
+    place.put(status(State.MANUAL_ROLLBACK_RUNTIME_STAGED, place.config(), place.config()))
+    with pytest.raises(ServicingError, match="of the kind runtime, not ab"):
+        place.run(lambda agent, ledger: roll_back(agent, ledger, "ab", FINALIZE))
+    assert place.status().servicing_state is State.MANUAL_ROLLBACK_RUNTIME_STAGED
+
+
+def test_an_installation_can_be_tried_again(place: Place) -> None:
+    """What failed before anything was begun leaves no machine behind that is installed."""
+    missing = config()
+    assert missing.image
+    missing = missing.model_copy(update={"image": missing.image.model_copy(update={"url": "file:///none.cosi"})})
+
+    def work(agent: Agent, ledger: Ledger) -> Result:
+        return install(agent, ledger, missing, BOTH, multiboot=False)
+
+    for _time in range(2):
+        with pytest.raises(ServicingError) as caught:
+            service(place.agent, lambda ledger: work(place.agent, ledger), installing=True)
+        assert caught.value.name in ("load-cosi", "clean-install-on-provisioned-host")
+        assert "installed already" not in caught.value.message
 
 
 def test_nothing_is_judged_before_the_restart(place: Place) -> None:
@@ -239,6 +310,13 @@ def test_a_trial_of_a_half_that_the_status_does_not_know_goes_on(place: Place) -
     with pytest.raises(ServicingError, match="but / is not on") as caught:
         place.run(commit)
     assert caught.value.name == "root-device-path-ab-active-volume-mismatch"
+
+
+def test_a_trial_without_a_datastore_is_no_success(place: Place) -> None:
+    without_status(place.agent)
+    place.agent.variables.carry_out([Set(SELECTED, write_text("vmlinuz-1-azlb0-trident-trial.conf"))])
+    with pytest.raises(ServicingError, match="is on trial, but there is no datastore"):
+        without_status(place.agent)
 
 
 def test_an_update_that_runs_already_is_not_given_up(place: Place) -> None:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 from tests.efi_programs import efi_program
+from tests.isolated import isolated
 
 from twinroot.agent.boot import fat_files
 from twinroot.agent.boot.boot_entries import CURRENT, NEXT, read_boot_variables
@@ -26,6 +27,7 @@ from twinroot.agent.boot.slots import (
     make_room,
     place,
     stand_down,
+    stay,
     withdraw,
 )
 from twinroot.agent.boot.ukis import DEFAULT, ONE_SHOT, SELECTED, kernel_of
@@ -370,3 +372,79 @@ def test_a_fallback_that_is_nobody_s_business(side: BootSide, tmp_path: Path) ->
     place(side, image(tmp_path, "1", uki=False), A)
     arm(side, A, None, ESP, install=True)
     assert not (side.esp / "EFI/BOOT").exists()
+
+
+def test_a_rollback_that_does_not_start(side: BootSide, tmp_path: Path) -> None:
+    """The firmware no longer begins with the half that failed."""
+    install(side, tmp_path, uki=False)
+    stage(side, image(tmp_path, "2", uki=False), B, A)
+    arm(side, B, A, ESP, install=False)
+    reboot(side)
+    commit(side, B, ESP, reorder=True)
+    arm_rollback(side, A, B, ESP)
+    assert (chosen(side)[1], fallback(side)) == ("AZLA", "1")
+    stay(side, B, ESP)
+    assert (reboot(side), fallback(side)) == ("AZLB", "2")
+    assert chosen(side)[1] == "AZLB"
+
+
+def test_a_machine_that_was_installed_by_other_means(side: BootSide, tmp_path: Path) -> None:
+    """It starts by the fallback alone, which stays as it is while the other half is written."""
+    (side.esp / "EFI/BOOT").mkdir(parents=True)
+    (side.esp / "EFI/BOOT/bootx64.efi").write_text("1")
+    for _time in range(2):
+        stage(side, image(tmp_path, "2", uki=False), B, A)
+        assert fallback(side) == "1"
+
+
+_FULL = """
+from tests.tools.test_slots import A, B, ESP, BootSide, arm, chosen, commit, fallback, image, install, reboot, stage
+from dataclasses import replace
+from twinroot.agent.boot.efi_variables import EfiVariables
+from twinroot.agent.boot.trial import on_trial
+from twinroot.errors import HostError
+from twinroot.sandbox.mounts import Mounts
+import subprocess
+place = Path(sys.argv[1])
+(place / "vars").mkdir()
+
+def fill(esp):
+    with (esp / "filler").open("wb", buffering=0) as filler:
+        try:
+            while filler.write(b"x" * 4096):
+                pass
+        except OSError:
+            pass
+
+with Mounts() as mounts:
+    esp = mounts.tmpfs(place / "esp", "mode=755,size=300k")
+    side = BootSide(esp, "x86_64", EfiVariables(place / "vars"), fallback="optimistic")
+    install(side, place, uki=False)
+    stage(side, image(place, "2", uki=False), B, A)
+    stub = esp / "EFI/AZLB/grub.cfg"
+    stub.write_text(on_trial("configfile /boot/grub.cfg\\n"))
+    fill(esp)
+    arm(side, B, A, ESP, install=False)
+    said = [fallback(side), reboot(side)]
+    if sys.argv[2] == "full":
+        commit(side, B, ESP, reorder=True)
+        said += [chosen(side)[1], stub.read_text().strip(), fallback(side)]
+    else:
+        subprocess.run(["mount", "-o", "remount,ro", esp], check=True)
+        try:
+            commit(side, B, ESP, reorder=True)
+        except HostError as error:
+            said += [chosen(side)[1], error.message]
+print(json.dumps(said))
+"""
+
+
+def test_a_full_esp_keeps_no_system_on_trial(tmp_path: Path) -> None:
+    """Nor does it keep an update from being armed: what the firmware falls back to is whole, though not the newest."""
+    found = isolated(_FULL, tmp_path, "full")
+    assert found == ["1", "AZLB", "AZLB", "configfile /boot/grub.cfg", "1"]
+
+
+def test_an_esp_that_cannot_be_written_at_the_commit(tmp_path: Path) -> None:
+    """The machine starts its old system next, rather than the new one on trial again and again."""
+    assert isolated(_FULL, tmp_path, "read-only") == ["1", "AZLB", "AZLA", "Read-only file system"]

@@ -7,7 +7,7 @@ import shlex
 import pytest
 from tests.vm.servicing import Serviced, status
 
-pytestmark = [pytest.mark.vm, pytest.mark.images, pytest.mark.packages, pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.vm, pytest.mark.soak, pytest.mark.images, pytest.mark.packages, pytest.mark.timeout(2400)]
 
 # One pattern is flushed. Then nothing else may flush, so file systems are frozen, and another pattern goes over it.
 _WRITE = """

@@ -157,7 +157,15 @@ def _inserted(connection: sqlite3.Connection, values: tuple[str, str]) -> bool:
 
 def is_temporary(status: HostStatus | None) -> bool:
     """Whether a datastore with this latest status is that of an installation, and not of an installed machine."""
-    return status is None or status.is_management_os
+    return status is None or status.is_management_os or is_untouched(status)
+
+
+def is_untouched(status: HostStatus) -> bool:
+    """Whether a status only tells of an installation that failed before it had begun."""
+    from twinroot.agent.states import State
+    from twinroot.config.host.config import HostConfig
+
+    return status.servicing_state is State.NOT_PROVISIONED and status.spec == HostConfig()
 
 
 @contextmanager

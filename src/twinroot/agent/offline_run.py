@@ -14,7 +14,7 @@ from twinroot.agent.boot import esp
 from twinroot.agent.boot.boot_entries import label_of
 from twinroot.agent.boot.efi_variables import EfiVariables
 from twinroot.agent.boot.ukis import SELECTED
-from twinroot.agent.datastore import Datastore
+from twinroot.agent.datastore import Datastore, is_untouched
 from twinroot.agent.errors import ServicingError
 from twinroot.agent.host_status import HostStatus, read_status
 from twinroot.agent.offline import esp_mount_point, parse_history, status_of, with_injection
@@ -71,10 +71,9 @@ def _root_table(disk: Path) -> Table:
     if disk.resolve() != root:
         message = f"{disk} is not the disk that the root is on"
         raise ServicingError("prism-chroot-environment", message, hint=f"write --disk {root}")
-    try:
-        table = disk_facts(root).table
-    except PermissionError:
-        raise ServicingError("check-root-privileges", f"{root} may not be read", hint="run this as root") from None
+    if not os.access(root, os.R_OK):
+        raise ServicingError("check-root-privileges", f"{root} may not be read", hint="run this as root")
+    table = disk_facts(root).table
     if table is None:
         raise ServicingError("prism-chroot-environment", f"{root} has no GPT that is whole")
     return table
@@ -86,7 +85,7 @@ def _is_provisioned(path: Path) -> bool:
         return False
     with Datastore.open(path) as store:
         status = store.status()
-    if status is None:
+    if status is None or is_untouched(status):
         return False
     if status.servicing_state is not State.PROVISIONED or status.is_management_os:
         message = f"this machine has a status already, in {path}: {status.servicing_state}"

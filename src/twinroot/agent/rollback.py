@@ -14,6 +14,7 @@ from twinroot.agent.states import State
 from twinroot.config.host.config import HostConfig
 from twinroot.config.host.normal import normal
 
+_IN_THE_RUNNING_SYSTEM = (State.RUNTIME_UPDATE_STAGED, State.MANUAL_ROLLBACK_RUNTIME_STAGED)
 FIRST_VERSION = (0, 21, 0)
 """Statuses of older agents do not say enough."""
 
@@ -53,7 +54,7 @@ def rollback_chain(history: Iterable[HostStatus]) -> list[RollbackItem]:
         if later.servicing_state is not State.PROVISIONED or earlier.servicing_state is State.PROVISIONED:
             continue
         kept = later.spec == earlier.spec  # else the update was given up or undone, and the old configuration is back
-        if earlier.servicing_state is State.RUNTIME_UPDATE_STAGED and not kept:
+        if earlier.servicing_state in _IN_THE_RUNNING_SYSTEM and not kept:
             continue
         if later.last_error is not None:
             break

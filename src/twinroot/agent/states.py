@@ -172,7 +172,7 @@ TRANSITIONS: dict[State, dict[Trigger, Transition]] = {
         _T.COMMITTED: Transition(_S.PROVISIONED, Spec.RESTORED, error="ab-update-health-check-commit-check"),
         _T.OTHER_ROOT: Transition(_S.AB_UPDATE_HEALTH_CHECK_FAILED, error="ab-update-reboot-check"),
     },
-    _S.MANUAL_ROLLBACK_RUNTIME_STAGED: {**_again(_ROLLBACKS), _T.FINALIZED: _DONE},
+    _S.MANUAL_ROLLBACK_RUNTIME_STAGED: {**_again(_ROLLBACKS), _T.FINALIZED: _DONE, _T.UNDONE: _BACK},
     _S.MANUAL_ROLLBACK_AB_STAGED: {
         **_again(_ROLLBACKS),
         _T.FINALIZED: Transition(_S.MANUAL_ROLLBACK_AB_FINALIZED, last_error=LastError.CLEARED, reboot=True),

@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from twinroot.base.damage import damage_hint, unreadable
 from twinroot.base.fstab import mount_problem, parse_fstab
 from twinroot.base.image import RawDisk
 from twinroot.base.opened import OpenedFilesystem, open_filesystems, read_plain
-from twinroot.errors import InputError
+from twinroot.errors import CommandError, InputError
 from twinroot.plan.disk import EXT_TYPES
 from twinroot.plan.facts import BaseFilesystem
 from twinroot.sandbox.mounts import Mounts
@@ -26,7 +27,7 @@ class BaseFacts:
     """A disk with an operating system on it.
 
     `filesystems` has one entry for each partition, `further` one for each further mount of a partition (subvolumes).
-    `opened` are the filesystems that are mounted for reading, by partition number.
+    `opened` are the filesystems that are mounted for reading, by partition number; `name` is the image's, for errors.
     """
 
     disk: RawDisk
@@ -34,6 +35,7 @@ class BaseFacts:
     os_release: str
     further: tuple[BaseFilesystem, ...] = ()
     opened: Mapping[int, OpenedFilesystem] = field(default_factory=dict)
+    name: str = ""
 
     @property
     def mounted(self) -> tuple[BaseFilesystem, ...]:
@@ -79,15 +81,19 @@ def read_file(raw: Path, filesystem: BaseFilesystem, path: str) -> bytes | None:
     return None
 
 
-def list_filesystems(disk: RawDisk) -> tuple[BaseFilesystem, ...]:
-    """Every partition in order of its number, probed for its filesystem."""
+def list_filesystems(disk: RawDisk, name: str) -> tuple[BaseFilesystem, ...]:
+    """Every partition in order of its number, probed for its filesystem; InputError for a damaged one."""
     found = []
     for partition in sorted(disk.table.partitions, key=lambda p: p.number):
         offset, size = disk.table.offset(partition), disk.table.size(partition)
         probed = blkid.probe(disk.path, offset, size)
         filesystem = BaseFilesystem(partition, offset, size, probed.type, probed.uuid, probed.label)
         if probed.type in EXT_TYPES:
-            filesystem = replace(filesystem, features=e2fsprogs.superblock(Location(disk.path, offset)).features)
+            try:
+                features = e2fsprogs.superblock(Location(disk.path, offset)).features
+            except CommandError as error:
+                raise unreadable(name, disk.path, filesystem, error) from error
+            filesystem = replace(filesystem, features=features)
         found.append(filesystem)
     return tuple(found)
 
@@ -98,11 +104,11 @@ def read_facts(disk: RawDisk, name: str, mounts: Mounts | None = None, scratch: 
     The root filesystem is the one partition, or subvolume, that holds etc/fstab. With `mounts`, which only root in a
     namespace of its own has, xfs and btrfs are read too, mounted below `scratch`.
     """
-    filesystems = list_filesystems(disk)
+    filesystems = list_filesystems(disk, name)
     opened = open_filesystems(disk.path, filesystems, scratch, mounts) if mounts and scratch else {}
     roots = list(_roots(disk, filesystems, opened))
     if len(roots) != 1:
-        raise _root_error(name, filesystems, len(roots))
+        raise _root_error(name, disk.path, filesystems, len(roots))
     root, table = roots[0]
     entries = parse_fstab(table.decode("utf-8", "replace"))
     problem = mount_problem(entries)
@@ -111,7 +117,7 @@ def read_facts(disk: RawDisk, name: str, mounts: Mounts | None = None, scratch: 
     shown = [_with_mounts(f, entries, root, opened.get(f.partition.number)) for f in filesystems]
     _check_entries(name, entries, filesystems)
     mounted, further = tuple(first for first, *_ in shown), tuple(f for _, *others in shown for f in others)
-    facts = BaseFacts(disk, mounted, "", further, opened)
+    facts = BaseFacts(disk, mounted, "", further, opened, name)
     text = facts.read("/etc/os-release") or facts.read("/usr/lib/os-release") or b""
     return replace(facts, os_release=text.decode("utf-8", "replace"))
 
@@ -130,20 +136,18 @@ def _roots(
             yield filesystem, table
 
 
-def _root_error(name: str, filesystems: Sequence[BaseFilesystem], count: int) -> InputError:
+def _root_error(name: str, raw: Path, filesystems: Sequence[BaseFilesystem], count: int) -> InputError:
     listing = ", ".join(f"{f.partition.number}: {f.type or 'unformatted'}" for f in filesystems) or "none"
     if count > 1:
         return InputError(f"{count} partitions hold an /etc/fstab, so the root filesystem is not clear", where=name)
     unread = [f.type for f in filesystems if f.type in ("xfs", "btrfs")]
-    hint = (
-        f"a root on {' or '.join(sorted(set(map(str, unread))))} can only be read by customising as root"
-        if unread
-        else None
-    )
+    hint = damage_hint(raw, filesystems)
+    if unread and not hint:
+        hint = f"a root on {' or '.join(sorted(set(map(str, unread))))} can only be read by customising as root"
     return InputError(
         f"the image has no root filesystem: no partition holds /etc/fstab (partitions: {listing})",
         where=name,
-        hint=hint or "name a disk image with an installed Linux system",
+        hint=hint or "name a disk image with an installed Linux system, whose filesystems are not damaged",
     )
 
 
@@ -184,10 +188,14 @@ def matches(source: str, filesystem: BaseFilesystem) -> bool:
 
 
 def _check_entries(name: str, entries: Sequence[FstabEntry], filesystems: Sequence[BaseFilesystem]) -> None:
+    unknown = ", ".join(f"{f.partition.number} ('{f.partition.name}')" for f in filesystems if f.type is None)
+    hint = "use UUID=, PARTUUID=, LABEL= or PARTLABEL= of a partition in the image, or add the option noauto"
+    if unknown:
+        hint += f"; or a filesystem is damaged: none is recognised in partition {unknown}"
     for entry in entries:
         if not any(matches(entry.source, f) for f in filesystems):
             raise InputError(
                 f"/etc/fstab mounts {entry.source} at {entry.mount_point}, which is no partition of this image",
                 where=name,
-                hint="use UUID=, PARTUUID=, LABEL= or PARTLABEL= of a partition in the image, or add the option noauto",
+                hint=hint,
             )

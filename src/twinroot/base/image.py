@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from twinroot.errors import CommandError, FormatError, InputError
 from twinroot.formats import gpt, qcow2, vhd, vhdx
 from twinroot.tools import qemu_img
+from twinroot.units import MIB
 
 # qemu's names of the formats we take, with the names people use.
 _FORMATS = {"raw": "raw", "qcow2": "qcow2", "vpc": "vhd", "vhdx": "vhdx"}
@@ -22,6 +22,7 @@ _FORMATS = {"raw": "raw", "qcow2": "qcow2", "vpc": "vhd", "vhdx": "vhdx"}
 _AGAIN = "download or copy it again"
 # What qemu-img puts before what it has to say, also several times.
 _PREFIX = re.compile(r"^(?:qemu-img: )?(?:Could not open '[^']*': )*")
+_PROGRESS = re.compile(r"\s*(?:\([0-9.]+/100%\)\s*)?")
 _SECTOR = 512
 _SIGNATURE = b"\x55\xaa"  # of a boot sector, and of the protective MBR of a GPT
 
@@ -104,7 +105,10 @@ def read_table(raw: Path, image: DiskImage) -> gpt.Table:
         with raw.open("rb") as stream:
             return gpt.read_table(stream, image.size)
     except FormatError as error:
-        raise FormatError(error.message, where=str(image.path), hint=error.hint) from error
+        length = image.path.stat().st_size
+        short = f"the file has only {length} bytes; was it transferred completely?"
+        hint = error.hint or (short if length < MIB else None)
+        raise FormatError(error.message, where=str(image.path), hint=hint) from error
 
 
 def _check_length(image: DiskImage) -> None:
@@ -118,7 +122,7 @@ def _check_length(image: DiskImage) -> None:
             if end <= image.path.stat().st_size:
                 end = qemu_img.data_end(image.path, image.qemu_format)
     except FormatError as error:
-        raise FormatError(error.message, where=str(image.path)) from error
+        raise _without_tables(image.path, error) from error
     except CommandError as error:
         raise damaged(image.path, error) from error
     if end > image.path.stat().st_size:
@@ -137,15 +141,31 @@ def _cut_off(path: Path, end: int) -> FormatError:
     return FormatError(message, where=str(path), hint=_AGAIN)
 
 
+def _without_tables(path: Path, error: FormatError) -> FormatError:
+    return FormatError(f"the image file is damaged or cut off: {error.message}", where=str(path), hint=_AGAIN)
+
+
 def damaged(path: Path, error: CommandError) -> InputError:
     """The error for an image file that qemu-img does not read."""
-    with suppress(FormatError), path.open("rb") as file:
-        end = vhdx.data_end(file) if file.read(len(vhdx.SIGNATURE)) == vhdx.SIGNATURE else 0
-        if end > path.stat().st_size:
+    try:
+        if (end := _data_end(path)) > path.stat().st_size:
             return _cut_off(path, end)
-    last = error.output.strip().splitlines()[-1:]
+    except FormatError as found:
+        return _without_tables(path, found)
+    last = [line for line in error.output.splitlines() if not _PROGRESS.fullmatch(line)][-1:]
     words = _PREFIX.sub("", last[0]) if last else f"exit code {error.code}"
     return InputError(f"the image file is damaged or cut off; qemu-img says: {words}", where=str(path), hint=_AGAIN)
+
+
+def _data_end(path: Path) -> int:
+    """Where a file must end at the earliest by its own tables, 0 when it says nothing; FormatError without tables."""
+    with path.open("rb") as file:
+        begin = file.read(8)
+        if begin == vhdx.SIGNATURE:
+            return vhdx.data_end(file)
+        if begin == vhd.COOKIE:
+            return vhd.dynamic_end(file)
+        return qcow2.tables_end(file) if begin.startswith(qcow2.MAGIC) else 0
 
 
 def check_disk(image: DiskImage) -> None:
@@ -177,8 +197,9 @@ def check_whole(image: DiskImage, raw: Path | None = None) -> None:
             table = gpt.read_table(stream)
     except FormatError:
         return
-    end = max((table.offset(p) + table.size(p) for p in table.partitions), default=0)
-    if end > image.size:
+    # Of the backup table, which is written anew, only the place must be there.
+    there = image.size // table.sector_size - 2 - table.array_sectors
+    if any(partition.last_lba > there for partition in table.partitions):
         raise FormatError(
             f"the image is cut off: its partition table is for {table.disk_size} bytes, the disk has {image.size}",
             where=str(image.path),

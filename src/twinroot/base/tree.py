@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from twinroot.base.damage import unreadable
 from twinroot.base.facts import BaseFacts
-from twinroot.errors import InputError
+from twinroot.errors import CommandError, InputError
 from twinroot.plan.disk import PlannedDisk
 from twinroot.plan.facts import BaseFilesystem
 from twinroot.sandbox.mounts import Mounts, copy_status
@@ -91,15 +92,20 @@ def assemble(
 def _open_base(facts: BaseFacts, filesystem: BaseFilesystem, scratch: Path, mounts: Mounts, privileged: bool) -> Path:
     directory = scratch / "base" / _name(filesystem.mount_point or "/")
     raw = facts.disk.path
-    if filesystem.type == "vfat":
-        fat.extract(raw, filesystem.offset, directory)
-        return directory
     opened = facts.opened.get(filesystem.partition.number)
     if opened:
         return opened.view(filesystem.subvolume)
-    return mounts.filesystem(
-        raw, filesystem.offset, filesystem.size, filesystem.type or "ext4", directory, unprivileged=not privileged
-    )
+    try:
+        if filesystem.type == "vfat":
+            fat.extract(raw, filesystem.offset, directory)
+            return directory
+        return mounts.filesystem(
+            raw, filesystem.offset, filesystem.size, filesystem.type or "ext4", directory, unprivileged=not privileged
+        )
+    except CommandError as error:
+        if "No space left" in error.output:
+            raise
+        raise unreadable(facts.name, raw, filesystem, error) from error
 
 
 def _mount_part(

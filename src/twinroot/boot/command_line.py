@@ -16,6 +16,8 @@ _WORD = re.compile(
     r"""(?:"(?P<double>(?:[^"\\]|\\.)*)"|'(?P<single>[^']*)'|(?P<plain>(?:[^\s"'`;&|<>()\\]|\\.)*))"""
     r"(?P<comment>\s+\#.*)?"
 )
+# White space, and what grub's scripts read as operators, blocks and comments (grub-core/script/yylex.l).
+_ENDS_A_WORD = re.compile(r"[\s;|&<>{}]|^#")
 _KERNEL_OPTIONS = re.compile(r"(?<!\S)\\*\$kernelopts(?!\S)")
 _COMMAND_LINE = "GRUB_CMDLINE_LINUX"
 _DEFAULT_VARIABLE = "GRUB_CMDLINE_LINUX_DEFAULT"
@@ -24,18 +26,19 @@ _IN_SHELL = '\\"'
 
 
 def join_arguments(arguments: Sequence[str]) -> str:
-    """Arguments as one line: an argument with white space is quoted as the kernel reads it.
+    """Arguments as one line: what has white space, or what ends a word of grub's, is quoted as the kernel reads it.
 
-    The kernel knows double quotes only, and nothing that escapes one: `name="two words"`.
+    The kernel knows double quotes only, and nothing that escapes one: `name="two words"`. grub takes them off, and puts
+    them back around what has spaces.
     """
     return " ".join(_quote(argument) for argument in arguments)
 
 
 def _quote(argument: str) -> str:
-    if not re.search(r"\s", argument) or '"' in argument:
+    if not _ENDS_A_WORD.search(argument) or '"' in argument:
         return argument
     name, equals, value = argument.partition("=")
-    return f'{name}="{value}"' if equals and not re.search(r"\s", name) else f'"{argument}"'
+    return f'{name}="{value}"' if equals and not _ENDS_A_WORD.search(name) else f'"{argument}"'
 
 
 def split_arguments(line: str, quote: str = '"') -> list[tuple[int, int]]:

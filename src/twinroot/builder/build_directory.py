@@ -7,6 +7,7 @@ BUILD/cache/    downloaded packages and repository lists, kept between runs
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -16,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from twinroot.errors import BusyError, HostError, InputError
+from twinroot.errors import BusyError, HostError, InputError, UsageError
 from twinroot.interrupts import held
 from twinroot.sandbox.mounts import unmount_below
 
@@ -43,11 +44,12 @@ class BuildDirectory:
 def open_build_directory(path: Path) -> Iterator[BuildDirectory]:
     """Lock the directory, which is made when missing; BusyError when another run holds it."""
     for read_otherwise in _READ_OTHERWISE:
-        if read_otherwise in str(path.resolve()):
+        if read_otherwise in str(_resolved(path, "--build-dir")):
             raise InputError(f"--build-dir may not contain {read_otherwise!r}", where=str(path))
+    _refuse_foreign(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
-        lock = (path / "lock").open("w")
+        lock = (path / "lock").open("a")
     except OSError as error:
         raise InputError(
             f"--build-dir cannot be used: {error.strerror}", where=str(path), hint="name a writable directory"
@@ -69,6 +71,49 @@ def open_build_directory(path: Path) -> Iterator[BuildDirectory]:
         finally:
             with held():
                 _clear(scratch)
+
+
+def _resolved(path: Path, flag: str) -> Path:
+    try:
+        return path.resolve()
+    except RuntimeError as error:  # of links that lead to each other
+        message = f"{flag} cannot be used: {os.strerror(errno.ELOOP)}"
+        raise InputError(message, where=str(path), hint="name a writable directory") from error
+
+
+def check_output_outside(path: Path, output: Path) -> None:
+    """InputError for an output among what a build directory holds for itself, where it would be removed or replaced."""
+    place = output.parent.resolve() / output.name
+    for name in ("lock", "scratch", "cache"):
+        own = _resolved(path, "--build-dir") / name
+        if place == own or own in place.parents:
+            message = f"the output would be in what --build-dir keeps for itself ({own})"
+            raise InputError(message, where=str(output), hint="name another output file")
+
+
+def check_cache_outside(path: Path, flag: str, cache: Path) -> None:
+    """UsageError for a cache, named with `flag`, that is the build directory itself or would be removed with a run.
+
+    Both have a lock of the same name, and the run would wait for itself.
+    """
+    own, place = _resolved(path, "--build-dir"), _resolved(cache, flag)
+    if place == own or own / "scratch" in (place, *place.parents):
+        message = f"{flag} {cache} and --build-dir {path} may not share a directory"
+        raise UsageError(message, hint=f"name another one with {flag}, for example {path / 'kept'}")
+
+
+def _refuse_foreign(path: Path) -> None:
+    """InputError for a directory where something has the names of ours, of which one is removed at each start."""
+    lock, scratch = path / "lock", path / "scratch"
+    # In this order, as another run makes its lock first.
+    if os.path.lexists(scratch) and not lock.exists():
+        foreign = scratch
+    elif lock.is_file() and lock.stat().st_size:
+        foreign = lock
+    else:
+        return
+    message = f"--build-dir holds a '{foreign.name}' that no build has made, and would be removed"
+    raise InputError(message, where=str(foreign), hint="name a new or an empty directory")
 
 
 def _make(*directories: Path) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from twinroot.base.architecture import image_architecture
+from twinroot.base.damage import damage_hint, naming_damage
 from twinroot.base.facts import BaseFacts, read_facts
 from twinroot.base.image import open_raw, probe
 from twinroot.base.tree import Tree, assemble
@@ -25,6 +26,7 @@ from twinroot.boot import grub_probe
 from twinroot.boot.grub_bios import BiosBoot
 from twinroot.builder.base_image import base_image
 from twinroot.builder.build_directory import BuildDirectory, open_build_directory
+from twinroot.builder.file_sizes import check_file_sizes
 from twinroot.builder.inputs import input_hashes
 from twinroot.builder.os_changes import OsWork, change_os
 from twinroot.builder.partitions import make_partitions
@@ -88,13 +90,14 @@ def customize(request: CustomizeRequest, emit: Emit) -> None:
             plan = _open_base(request, image_file, build.scratch, mounts if privileged else None, emit)
             steps = tree_steps(request.config)
             cache, done = _restore(request, plan, steps, build, privileged=privileged)
-            tree = assemble(plan.facts, plan.disk, build.scratch, mounts, privileged=privileged, changed=done > 0)
-            found, bios_boot = _change(request, plan, tree, build, emit, steps, cache, done)
-            disk = plan.disk.with_boot_code(bios_boot.code) if bios_boot else plan.disk
-            contents = make_partitions(
-                disk, tree, build.scratch, plan.distro, plan.facts.disk.path, plan.identity, emit,
-                core=bios_boot.core if bios_boot else None,
-            )  # fmt: skip
+            with naming_damage(plan.facts.name, plan.facts.disk.path, plan.facts.mounted):
+                tree = assemble(plan.facts, plan.disk, build.scratch, mounts, privileged=privileged, changed=done > 0)
+                found, bios_boot = _change(request, plan, tree, build, emit, steps, cache, done)
+                disk = plan.disk.with_boot_code(bios_boot.code) if bios_boot else plan.disk
+                contents = make_partitions(
+                    disk, tree, build.scratch, plan.distro, plan.facts.disk.path, plan.identity, emit,
+                    core=bios_boot.core if bios_boot else None,
+                )  # fmt: skip
         # What the output is not made of would only be written to disk with it: the tree, usually the base as well.
         with phase(emit, "cleanup", "Removing what the image is not made of", unit="step"):
             build.discard_except({content.source.path for content in contents})
@@ -113,6 +116,7 @@ def require_programs(request: CustomizeRequest) -> None:
 
 
 def _open_base(request: CustomizeRequest, image_file: Path, scratch: Path, mounts: Mounts | None, emit: Emit) -> _Plan:
+    check_file_sizes(request, scratch)
     name = str(image_file)
     image = probe(image_file)
     with phase(emit, "base", "Opening the base image", total=100, unit="percent") as advance:
@@ -123,7 +127,8 @@ def _open_base(request: CustomizeRequest, image_file: Path, scratch: Path, mount
     try:
         distro, architecture = recognise(release), image_architecture(facts)
     except InputError as error:
-        raise InputError(error.message, where=name, hint=error.hint) from error
+        hint = error.hint or damage_hint(disk.path, facts.mounted)
+        raise InputError(error.message, where=name, hint=hint) from error
     log.info("Base image: %s, %s, %s", release.get("PRETTY_NAME", distro.name), architecture, image.format)
     if distro.packages == "deb" and request.rpm_sources:
         raise InputError("--rpm-source cannot be used with a base image that is made of Debian packages")
@@ -168,7 +173,7 @@ def _restore(
     cache = StepCache(
         request.cache_dir, request, plan.image_file, steps, plan.disk, plan.identity, privileged=privileged
     )
-    return cache, cache.restore(build.scratch, explain=request.why_rebuild)
+    return cache, cache.restore(build.scratch, why=request.why_rebuild)
 
 
 def _change(

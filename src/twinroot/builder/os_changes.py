@@ -31,7 +31,7 @@ from twinroot.distro.distro import Distro
 from twinroot.distro.packages import InstalledPackage, PackageSources
 from twinroot.errors import InternalError
 from twinroot.events import Emit, phase
-from twinroot.plan.content_ids import to_repeat
+from twinroot.plan.content_ids import to_carry_out
 from twinroot.plan.disk import PlannedDisk
 from twinroot.plan.steps import Action, Step
 from twinroot.sandbox.chroot import Chroot
@@ -90,9 +90,9 @@ def change_os(
     The tree has `done` steps behind it, carried out for another image, whose identifiers it holds. `after_step` hears
     of each later one.
     """
-    repeated = to_repeat(steps[:done])
+    wanted = to_carry_out(steps, done)
     for index, step in enumerate(steps):
-        if index >= done or index in repeated:
+        if index in wanted:
             if step.action not in _CARRY_OUT:
                 raise InternalError(f"nobody carries out the step '{step.action}'")
             _CARRY_OUT[step.action](replace(work, again=index < done), step)

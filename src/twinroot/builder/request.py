@@ -8,9 +8,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from twinroot.builder.build_directory import check_cache_outside, check_output_outside
 from twinroot.builder.options import Options, check_options
 from twinroot.config.image.not_built import UNBUILT_FORMATS, unbuilt
-from twinroot.config.image.output_rules import removed_package_manager
+from twinroot.config.image.output_rules import disk_of_the_format, removed_package_manager
 from twinroot.config.image.preview_features import PreviewFeature
 from twinroot.config.load import LoadedConfig, ReadConfig
 from twinroot.config.problems import KeyPath
@@ -64,6 +65,10 @@ def resolve_request(read: ReadConfig, options: Options) -> CustomizeRequest:
         raise InputError("no output is given", hint="use --output-image-file, or output.image.path in the config")
     output_format = check_format(options.output_format or config.config.output.image.format)
     check_output(output, [*([base] if isinstance(base, Path) else []), *(file.path for file in config.files)])
+    check_output_outside(options.build_dir, output)
+    for flag, cache in (("--cache-dir", options.cache_dir), ("--image-cache-dir", options.image_cache)):
+        if cache is not None:
+            check_cache_outside(options.build_dir, flag, cache)
     check_sources(options.rpm_sources)
     return CustomizeRequest(
         config=config,
@@ -116,8 +121,9 @@ def _problems_of_run(read: ReadConfig, options: Options) -> list[Problem]:
     image_given = options.image_file is not None or options.image is not None
     format_given = options.output_format is not None
     findings = [*unbuilt(read.config, image_given=image_given, format_given=format_given)]
-    with suppress(UnreadableError):
-        findings += removed_package_manager(read.config, options.output_format) if format_given else ()
+    for rule in (removed_package_manager, disk_of_the_format) if format_given else ():
+        with suppress(UnreadableError):
+            findings += rule(read.config, options.output_format)
     # Input and output are looked at when they are resolved.
     return [*read.placed(findings), *resource_problems(read, input_and_output=False)]
 

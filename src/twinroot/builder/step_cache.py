@@ -20,7 +20,15 @@ from twinroot.builder.ingredients import foundation, recipe
 from twinroot.builder.request import CustomizeRequest
 from twinroot.errors import CommandError, HostError
 from twinroot.output.space import naming_full_disk
-from twinroot.plan.content_ids import Ingredient, Recipe, content_ids, first_change, worth_keeping
+from twinroot.plan.content_ids import (
+    Ingredient,
+    Recipe,
+    content_ids,
+    explain,
+    first_change,
+    to_carry_out,
+    worth_keeping,
+)
 from twinroot.plan.disk import PlannedDisk
 from twinroot.plan.identity import Identity
 from twinroot.plan.steps import Step
@@ -50,12 +58,13 @@ class StepCache:
         name = hashlib.sha256(str(request.config.path.absolute()).encode()).hexdigest()
         self._record = self._checkpoints.directory / "runs" / f"{name}.json"
 
-    def restore(self, scratch: Path, *, explain: bool) -> int:
-        """Bring back what can be used; the number of steps that need not be run again."""
+    def restore(self, scratch: Path, *, why: bool) -> int:
+        """Bring back what can be used; the number of steps that the tree has behind it."""
         found = self._checkpoints.restore(self._ids, scratch)
         done = 0 if found is None else found + 1
-        log.info("Cache: %d of %d steps need not be run again", done, len(self._steps))
-        if explain:
+        spared = len(self._steps) - len(to_carry_out(self._steps, done))
+        log.info("Cache: %d of %d steps need not be run again", spared, len(self._steps))
+        if why:
             self._explain(done)
         with suppress(OSError):  # it only serves to explain
             self._record.write_text(json.dumps([[asdict(each) for each in part] for part in self._now]))
@@ -74,18 +83,8 @@ class StepCache:
     def _explain(self, done: int) -> None:
         before = _read(self._record)
         change = first_change(before, self._now) if before else None
-        if before is None:
-            log.info("Cache: this configuration has not been built with this cache yet")
-        elif change is None:
-            log.info("Cache: no input has changed")
-        else:
-            first = (
-                "everything" if change.step is None else f"'{self._steps[change.step].title}' and what comes after it"
-            )
-            for name in change.names:
-                log.info("Cache: %s must be done again: %s", first, name)
-        for index, step in enumerate(self._steps):
-            log.info("Cache: %s: %s", "as it was" if index < done else "run", step.title)
+        for line in explain(self._steps, done, change, first=before is None):
+            log.info("Cache: %s", line)
 
 
 def _read(record: Path) -> _Record | None:

@@ -26,11 +26,19 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"allow_abbrev": False, **options})
+        self.register("type", Path, _path)
 
     def error(self, message: str) -> NoReturn:
         """End the program: the usage and what is wrong with the command line."""
         self.print_usage(sys.stderr)
         self.exit(self.usage_error_code, f"{self.prog}: error: {message}\n")
+
+
+def _path(text: str) -> Path:
+    """A path of a command line. An empty one, as of a variable of a shell that is not set, would be this directory."""
+    if not text:
+        raise argparse.ArgumentTypeError("the path is empty")
+    return Path(text)
 
 
 class CompatibleParser(Parser):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from twinroot.cli.frame import run_command
 from twinroot.events import Emit
 
 DEFAULT_TIMEOUT = 600.0
+SMALLEST_MEMORY = 64
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -18,12 +20,28 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("image", type=Path, metavar="IMAGE", help="a COSI file or a disk image; it is not changed")
     parser.add_argument("--until", metavar="TEXT", help="end well as soon as the serial console shows this text")
     parser.add_argument(
-        "--timeout", type=float, default=DEFAULT_TIMEOUT, metavar="S",
+        "--timeout", type=seconds_of, default=DEFAULT_TIMEOUT, metavar="S",
         help=f"with --until: give up after this many seconds (default: {DEFAULT_TIMEOUT:.0f})",
     )  # fmt: skip
-    parser.add_argument("--memory", type=int, default=2048, metavar="MIB", help="memory in MiB (default: 2048)")
+    parser.add_argument("--memory", type=mebibytes, default=2048, metavar="MIB", help="memory in MiB (default: 2048)")
     parser.add_argument("--network", action="store_true", help="give the machine a network card with access outside")
     add_global_flags(parser, top=False)
+
+
+def seconds_of(text: str) -> float:
+    """The value of `--timeout`."""
+    seconds = float(text)
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of seconds above 0")
+    return seconds
+
+
+def mebibytes(text: str) -> int:
+    """The value of `--memory`."""
+    memory = int(text)
+    if memory < SMALLEST_MEMORY:
+        raise argparse.ArgumentTypeError(f"'{text}': a machine needs at least {SMALLEST_MEMORY} MiB")
+    return memory
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -77,6 +77,7 @@ def _convert_compatible(arguments: argparse.Namespace, emit: Emit) -> None:
 
 
 def _convert(arguments: argparse.Namespace, source: Path, target: Path, emit: Emit) -> None:
+    from twinroot.builder.build_directory import check_output_outside
     from twinroot.builder.options import check_level
     from twinroot.builder.request import DEFAULT_LEVEL, check_format
     from twinroot.output.convert import Conversion, convert
@@ -89,6 +90,8 @@ def _convert(arguments: argparse.Namespace, source: Path, target: Path, emit: Em
     if level is not None and wanted != "cosi":
         raise UsageError("--cosi-compression-level is only for the output format cosi")
     conversion = Conversion(source, target, wanted, check_level(DEFAULT_LEVEL if level is None else level))
+    if arguments.build_dir:
+        check_output_outside(arguments.build_dir, target)
     with _scratch(arguments.build_dir) as scratch:
         convert(conversion, scratch, emit)
     log.info("Wrote %s", target)

@@ -102,13 +102,18 @@ def add_reports(command: argparse.ArgumentParser) -> None:
 
 
 def _install(arguments: argparse.Namespace) -> int:
-    from twinroot.agent.servicing.install import MULTIBOOT_DATASTORE, install
+    from twinroot.agent.servicing.install import MULTIBOOT_DATASTORE, check_may_install, install
 
-    def work(agent: Agent, ledger: Ledger) -> Result:
-        return install(agent, ledger, _config(arguments, None), _allowed(arguments), multiboot=arguments.multiboot)
+    def perform(agent: Agent) -> tuple[ServicingError | None, Report]:
+        config, multiboot = _config(arguments, None), arguments.multiboot
+
+        def work(agent: Agent, ledger: Ledger) -> Result:
+            return install(agent, ledger, config, _allowed(arguments), multiboot=multiboot)
+
+        return _serviced(agent, work, installing=True, guard=lambda: check_may_install(config, multiboot=multiboot))
 
     datastore = MULTIBOOT_DATASTORE if arguments.multiboot else None
-    return _run(arguments, "the machine was not installed", work, installing=True, datastore=datastore)
+    return run_servicing(arguments, "the machine was not installed", perform, datastore=datastore)
 
 
 def _update(arguments: argparse.Namespace) -> int:
@@ -173,10 +178,7 @@ def _config(arguments: argparse.Namespace, stored: HostConfig | None) -> HostCon
     return loaded.config
 
 
-def _run(
-    arguments: argparse.Namespace, failure: str, work: Work, *, installing: bool = False, datastore: Path | None = None,
-    absent: bool = False,
-) -> int:  # fmt: skip
+def _run(arguments: argparse.Namespace, failure: str, work: Work, *, absent: bool = False) -> int:
     """Run a command that changes the machine's status, too.
 
     `absent`: it has nothing to do on a machine without a datastore, such as one that was started from an image.
@@ -185,12 +187,13 @@ def _run(
 
     def perform(agent: Agent) -> tuple[ServicingError | None, Report]:
         if absent and not agent.datastore.exists():
-            log.info("Nothing to do: there is no datastore at %s", agent.datastore)
-            log.info("To update this machine, tell it what it is with: trident offline-initialize")
-            return None, Report()
-        return _serviced(agent, work, installing=installing)
+            from twinroot.agent.servicing.commit import without_status
 
-    return run_servicing(arguments, failure, perform, datastore=datastore)
+            without_status(agent)
+            return None, Report()
+        return _serviced(agent, work)
+
+    return run_servicing(arguments, failure, perform)
 
 
 def run_servicing(
@@ -254,7 +257,9 @@ def _tell(path: Path, report: Report) -> int:
     return 0
 
 
-def _serviced(agent: Agent, work: Work, *, installing: bool) -> tuple[ServicingError | None, Report]:
+def _serviced(
+    agent: Agent, work: Work, *, installing: bool = False, guard: Callable[[], None] = lambda: None
+) -> tuple[ServicingError | None, Report]:
     """Do the work; its error, which a machine that has to start anew may have as well, and what it did."""
     from twinroot.agent.servicing.agent import service
 
@@ -265,7 +270,7 @@ def _serviced(agent: Agent, work: Work, *, installing: bool) -> tuple[ServicingE
         reports.append(_report(ledger, result))
         return result
 
-    return service(agent, observed, installing=installing).error, reports[0]
+    return service(agent, observed, installing=installing, guard=guard).error, reports[0]
 
 
 def _report(ledger: Ledger, result: Result) -> Report:

@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _verify(arguments: argparse.Namespace, emit: Emit, verdict: list[int]) -> Show:
-    from twinroot.builder.build_directory import open_build_directory
+    from twinroot.builder.build_directory import check_cache_outside, check_output_outside, open_build_directory
     from twinroot.builder.options import check_options
     from twinroot.epoch import source_date_epoch
     from twinroot.output.files import check_output
@@ -58,6 +58,9 @@ def _verify(arguments: argparse.Namespace, emit: Emit, verdict: list[int]) -> Sh
     name = _output_name(arguments)
     if arguments.output_image_file:
         check_output(arguments.output_image_file)
+        check_output_outside(arguments.build_dir, arguments.output_image_file)
+    if arguments.cache_dir:
+        check_cache_outside(arguments.build_dir, "--cache-dir", arguments.cache_dir)
     with open_build_directory(arguments.build_dir) as build:
         outputs = []
         for count, label in enumerate(_BUILDS, 1):

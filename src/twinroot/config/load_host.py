@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from twinroot.config.checks import check
 from twinroot.config.decode import decode
@@ -12,6 +13,7 @@ from twinroot.config.document import Document, Mapping
 from twinroot.config.host.config import HostConfig
 from twinroot.config.host.rules import HOST_RULES
 from twinroot.config.host.storage import Storage
+from twinroot.config.host.trident import Trident
 from twinroot.config.host.warnings import WARNINGS
 from twinroot.config.secrets import secrets_in, without_secrets
 from twinroot.config.section import UnreadableError
@@ -51,7 +53,7 @@ def load_host_config(path: Path, *, stored: HostConfig | None = None, guess: boo
 
     With `guess`, a file with mistakes that seems to be meant for another program has only that problem.
     `stored` is the configuration of the machine, where there is one: an image without a storage section is for disks
-    as they are (servicing spec, section 3).
+    as they are (servicing spec, section 3), and the datastore stays where it is.
     """
     document = parse(_read(path), str(path))
     try:
@@ -81,7 +83,7 @@ def _load(path: Path, document: Document, stored: HostConfig | None) -> LoadedHo
     if old:
         raise ConfigError(old)
     decoded = decode(document, HostConfig)
-    config = _with_stored_storage(decoded.model, stored)
+    config = _with_stored(decoded.model, stored)
     problems = [*decoded.problems, *check(document, config, HOST_RULES)]
     if problems:
         secrets = secrets_in(document, ("locked",))
@@ -100,11 +102,18 @@ def _old_keys(document: Document) -> list[Problem]:
     ]
 
 
-def _with_stored_storage(config: HostConfig, stored: HostConfig | None) -> HostConfig:
+def _with_stored(config: HostConfig, stored: HostConfig | None) -> HostConfig:
+    """The configuration with those sections of the machine's that it leaves out and that cannot change."""
+    if stored is None:
+        return config
+    sections: dict[str, Any] = {}
     with suppress(UnreadableError):
-        if stored is not None and config.storage == Storage() and _has_image(config):
-            return config.model_copy(update={"storage": stored.storage})
-    return config
+        if config.storage == Storage() and _has_image(config):
+            sections["storage"] = stored.storage
+    with suppress(UnreadableError):
+        if config.trident == Trident():
+            sections["trident"] = Trident(datastore_path=stored.trident.datastore_path)
+    return config.model_copy(update=sections)
 
 
 def _has_image(config: HostConfig) -> bool:

@@ -33,6 +33,7 @@ _HOST_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _INTEGER = re.compile(r"[-+]?(?:0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+|[0-9][0-9_]*)")
 _TRUE = frozenset(("true", "yes", "on", "y"))
 _FALSE = frozenset(("false", "no", "off", "n"))
+_QUOTED_ARGUMENT = re.compile(r'(?:[^"\s=]+=)?"[^"]*"')
 _WHITE = re.compile(r"[ \t\r\n]")
 
 # Names a partition's `type` may have (section 4.9); they do not depend on the architecture, their UUIDs do.
@@ -174,6 +175,14 @@ def in_image_path(text: str) -> str:
     return text
 
 
+def destination(text: str) -> str:
+    """A path that something is written to, with no name in it that is longer than filesystems hold (NAME_MAX)."""
+    for name in text.split("/"):
+        if len(name.encode(errors="surrogatepass")) > 255:
+            raise ScalarError(f"the path has a name that is longer than 255 bytes: {quoted(name)}")
+    return non_empty(text)
+
+
 def mount_options(text: str) -> str:
     """Mount options as fstab has them: no white space."""
     if _WHITE.search(text):
@@ -198,12 +207,22 @@ def one_word(text: str) -> str:
 def kernel_argument(text: str) -> str:
     """One kernel argument; it may contain spaces, but the command line is a single line.
 
-    A `$` or a backslash would reach the kernel only after grub has read it as its own.
+    A `$`, a backslash or a quote would reach the kernel only after grub has read it as its own, or put a backslash
+    before it. Double quotes around all of the argument or its value are what the kernel knows. Everything else gets
+    through when it is quoted (`boot/command_line.py`).
     """
     if "\n" in text or "\r" in text:
         raise ScalarError("a kernel argument may not contain a line break")
-    if "$" in text or "\\" in text:
-        raise ScalarError("a kernel argument may not contain '$' or '\\', which boot loaders read as their own")
+    if re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", text):
+        raise ScalarError("a kernel argument may not contain control characters")
+    if re.search(r"[$\\']", text):
+        raise ScalarError(
+            "a kernel argument may not contain '$', '\\' or single quotes, which boot loaders read as their own"
+        )
+    if '"' in text and not _QUOTED_ARGUMENT.fullmatch(text):
+        raise ScalarError(
+            "double quotes may only stand around a kernel argument or its value", 'write name="value with spaces"'
+        )
     return non_empty(text)
 
 
@@ -308,8 +327,9 @@ _ANY_TEXT = WithJsonSchema({"type": ["string", "number", "boolean"]})
 
 Text = Annotated[str, from_text(str, longest=_ANY_LENGTH), _ANY_TEXT]
 NonEmptyStr = Annotated[str, from_text(non_empty), WithJsonSchema({"type": ["string", "number"], "minLength": 1})]
+Destination = Annotated[str, from_text(destination), WithJsonSchema({"type": ["string", "number"], "minLength": 1})]
 OneWord = Annotated[str, from_text(one_word), _schema(r"^[^ \n]+$", "nbd")]
-KernelArgument = Annotated[str, from_text(kernel_argument), _schema(r"^[^\n\r$\\]+$", "console=ttyS0")]
+KernelArgument = Annotated[str, from_text(kernel_argument), _schema(r"^[^\n\r$\\']+$", "console=ttyS0")]
 PackageSpec = Annotated[
     str,
     from_text(package_spec),

@@ -246,6 +246,7 @@ class _Composer:
         text: str = event.value
         if "\0" in text:
             self._mistake(place, "the value contains a NUL character")
+            text = text.replace("\0", "\ufffd")  # whoever looks for a file of that name must be able to
         quoted = tag in _TEXT_TAGS or event.style not in (None, "")
         null = tag == _NULL_TAG or (not quoted and text in NULLS)
         return Scalar(place, None if null else text, quoted)

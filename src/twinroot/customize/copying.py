@@ -54,7 +54,12 @@ def copy_file(
     owner = owner or Owner()
     with _open_source(source) as reading, open_new(root, path, parents_mode=parents_mode) as writing:
         status = os.fstat(reading.fileno())
-        _copy_content(reading, writing, _room(source, root, path, disk))
+        try:
+            _copy_content(reading, writing, _room(source, root, path, disk))
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise InputError(f"{source} cannot be copied: {error.strerror}") from error
         os.fchown(writing.fileno(), owner.uid, owner.gid)
         os.fchmod(writing.fileno(), stat.S_IMODE(status.st_mode) & 0o777 if mode is None else mode)
         if stat.S_ISREG(status.st_mode):

@@ -92,7 +92,9 @@ class AptManager:
                 raise _explained(error, field) from error
 
     def _apt(self, argv: list[str], on_line: OnLine) -> None:
-        self.chroot.run(["apt-get", *_OPTIONS, *_UNSANDBOXED, *argv], env=_ENVIRONMENT, on_line=on_line, network=True)
+        command = ["apt-get", *_OPTIONS, *_UNSANDBOXED, *argv]
+        # On a full disk it may wait for ever for a program of its own.
+        self.chroot.run(command, env=_ENVIRONMENT, on_line=on_line, network=True, fills=True)
 
 
 def clean(chroot: Chroot) -> None:

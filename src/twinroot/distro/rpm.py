@@ -101,7 +101,7 @@ class RpmManager:
         if self.program != "tdnf":
             options += ["--setopt=logdir=/run/twinroot/log"]
         result = self.chroot.run(
-            [self.program, argv[0], *options, *argv[1:], *names], ok=ok, on_line=on_line, network=True
+            [self.program, argv[0], *options, *argv[1:], *names], ok=ok, on_line=on_line, network=True, fills=True
         )
         return result.stdout + result.stderr
 

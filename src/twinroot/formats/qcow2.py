@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from twinroot.errors import FormatError
 
-_MAGIC = b"QFI\xfb"
+MAGIC = b"QFI\xfb"
 _HEADER = struct.Struct(">4sIQIIQIIQ")
 _CLUSTER_BITS = range(9, 22)
 _OFFSET = 0x00FF_FFFF_FFFF_FE00  # of the second-level table in an entry of the first level
@@ -26,8 +26,10 @@ def tables_end(file: BinaryIO) -> int:
     """
     file.seek(0)
     header = file.read(_HEADER.size)
-    if len(header) < _HEADER.size or not header.startswith(_MAGIC):
+    if not header.startswith(MAGIC):
         raise FormatError("the file has no qcow2 header")
+    if len(header) < _HEADER.size:
+        raise FormatError("the qcow2 file ends within its header")
     _magic, _version, _backing, _length, cluster_bits, _size, _crypt, entries, offset = _HEADER.unpack(header)
     if cluster_bits not in _CLUSTER_BITS:
         raise FormatError("the qcow2 header has an impossible cluster size")

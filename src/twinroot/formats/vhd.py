@@ -8,13 +8,16 @@ which is rounded. Readers tell from the creator tag which one counts (image beha
 
 from __future__ import annotations
 
+import os
 import struct
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
+from typing import BinaryIO
 from uuid import UUID
 
 from twinroot.errors import FormatError
+from twinroot.units import round_up
 
 FOOTER_SIZE = 512
 COOKIE = b"conectix"
@@ -23,6 +26,9 @@ CREATOR = b"qem2"
 SIZED_BY_GEOMETRY = frozenset({b"vpc ", b"vs  ", b"qemu"})
 
 _FIELDS = struct.Struct(">8sIIQI4sI4sQQHBBII16sB")
+_DYNAMIC_HEADER = struct.Struct(">8sQQIII")
+_DYNAMIC_COOKIE = b"cxsparse"
+_UNUSED = 0xFFFFFFFF
 _CHECKSUM_AT = 64
 _FEATURES = 2  # a reserved bit that must always be set
 _VERSION = 0x00010000
@@ -95,6 +101,32 @@ def read_footer(last: bytes) -> Footer | None:
         raise FormatError(f"the VHD footer names the unknown disk type {kind}")
     when = datetime.fromtimestamp(_EPOCH.timestamp() + seconds, UTC)
     return Footer(Kind(kind), size, creator, (cylinders, heads, sectors), UUID(bytes=unique), when)
+
+
+def dynamic_end(file: BinaryIO) -> int:
+    """The offset behind the last block of a dynamic VHD, which begins with a copy of the footer.
+
+    FormatError where what says so is missing.
+    """
+    data_offset = int.from_bytes(_read(file, 16, 8), "big")
+    header = _DYNAMIC_HEADER.unpack(_read(file, data_offset, _DYNAMIC_HEADER.size))
+    cookie, _next, table_offset, _version, entries, block_size = header
+    if cookie != _DYNAMIC_COOKIE:
+        raise FormatError("the VHD file has no header of a dynamic disk")
+    # A block begins with a bit for each of its sectors.
+    length = round_up(block_size // _SECTOR // 8, _SECTOR) + block_size
+    table = _read(file, table_offset, 4 * entries)
+    blocks = (first * _SECTOR + length for (first,) in struct.iter_unpack(">I", table) if first != _UNUSED)
+    end: int = max(blocks, default=table_offset + len(table))
+    return end
+
+
+def _read(file: BinaryIO, offset: int, length: int) -> bytes:
+    # Asked of the file before it is read: a damaged header may want more memory than there is.
+    if offset + length > file.seek(0, os.SEEK_END):
+        raise FormatError("the VHD file ends before its tables do")
+    file.seek(offset)
+    return file.read(length)
 
 
 def geometry(size: int) -> tuple[int, int, int]:

@@ -61,6 +61,6 @@ def _block_size(file: BinaryIO, metadata: int) -> int:
 def _read(file: BinaryIO, offset: int, length: int) -> bytes:
     # Asked of the file before it is read: a damaged table may want more memory than there is.
     if offset + length > file.seek(0, os.SEEK_END):
-        raise FormatError("the VHDX file is cut off")
+        raise FormatError("the VHDX file ends before its tables do")
     file.seek(offset)
     return file.read(length)

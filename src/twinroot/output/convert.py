@@ -16,7 +16,7 @@ from pathlib import Path
 from twinroot.base.image import DiskImage, check_disk, damaged, probe
 from twinroot.errors import CommandError
 from twinroot.events import Emit, phase
-from twinroot.output.disk import convert_raw, qemu_target
+from twinroot.output.disk import check_disk_size, convert_raw, qemu_target
 from twinroot.output.files import check_output, replacing
 from twinroot.output.identity import kept_identity
 from twinroot.output.inspect import is_cosi
@@ -43,11 +43,13 @@ def convert(wanted: Conversion, scratch: Path, emit: Emit) -> None:
     from_cosi = is_cosi(wanted.source)
     with naming_full_disk(scratch, "scratch files"):
         if from_cosi and wanted.format == "cosi":
-            repack(wanted.source, wanted.target, scratch, emit, level=wanted.level)
+            with replacing(wanted.target) as partial:
+                repack(wanted.source, partial, wanted.target.name, scratch, emit, level=wanted.level)
         elif from_cosi:
             _cosi_to_disk(wanted, scratch, emit)
         elif wanted.format == "cosi":
-            pack(probe(wanted.source), wanted.target, scratch, emit, level=wanted.level)
+            with replacing(wanted.target) as partial:
+                pack(probe(wanted.source), partial, wanted.target.name, scratch, emit, level=wanted.level)
         else:
             _disk_to_disk(wanted, probe(wanted.source), emit)
 
@@ -77,6 +79,7 @@ def _cosi_to_disk(wanted: Conversion, scratch: Path, emit: Emit) -> None:
 
 def _disk_to_disk(wanted: Conversion, image: DiskImage, emit: Emit) -> None:
     check_disk(image)
+    check_disk_size(image.size, wanted.format)
     target_format, options = qemu_target(wanted.format)
     with (
         replacing(wanted.target) as partial,

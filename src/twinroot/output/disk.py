@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from twinroot.epoch import build_time
-from twinroot.errors import HostError
+from twinroot.errors import HostError, InputError
 from twinroot.formats import gpt, vhd
 from twinroot.formats.source import FileRegion
 from twinroot.plan.identity import Identity
 from twinroot.tools import qemu_img
-from twinroot.units import MIB
+from twinroot.units import LARGEST_DISKS, MIB, exact
 
 DISK_FORMATS = ("raw", "qcow2", "vhd", "vhd-fixed", "vhdx")
 # qemu's format and options for what is not simply a raw disk.
@@ -57,6 +57,14 @@ def copy_data(source: FileRegion, target: int, offset: int) -> int:
     return done
 
 
+def check_disk_size(size: int, disk_format: str) -> None:
+    """InputError when the format cannot hold a disk of this size."""
+    largest = LARGEST_DISKS.get(disk_format, size)
+    if size > largest:
+        message = f"the disk has {exact(size)}; one of format {disk_format} has at most {exact(largest)}"
+        raise InputError(message, hint="use another output format")
+
+
 def qemu_target(disk_format: str) -> tuple[str, str | None]:
     """qemu's name of one of DISK_FORMATS, and its options; a fixed VHD is made from a raw disk."""
     return _CONVERTED.get(disk_format, ("raw", None))
@@ -66,6 +74,7 @@ def convert_raw(
     raw: Path, target: Path, disk_format: str, identity: Identity, progress: Callable[[float], None]
 ) -> None:
     """Turn a raw disk (which may be consumed) into `target` in one of DISK_FORMATS."""
+    check_disk_size(raw.stat().st_size, disk_format)
     if disk_format in _CONVERTED:
         qemu_format, options = _CONVERTED[disk_format]
         qemu_img.convert(

@@ -23,8 +23,8 @@ from twinroot.tools.e2fsprogs import Location
 from twinroot.units import ARCHITECTURES
 
 
-def pack(image: DiskImage, target: Path, scratch: Path, emit: Emit, *, level: int) -> None:
-    """Write `target`, which appears only when it is complete; the image file is not written to.
+def pack(image: DiskImage, target: Path, target_name: str, scratch: Path, emit: Emit, *, level: int) -> None:
+    """Write `target`, which people know as `target_name`; the image file is not written to.
 
     The image id is the one that a customisation left in the image, else a new one. Raises InputError for an image
     whose operating system cannot be made out.
@@ -42,7 +42,7 @@ def pack(image: DiskImage, target: Path, scratch: Path, emit: Emit, *, level: in
             contents.append(PartitionContent(partition, _source(facts, filesystem, scratch)))
             step(done)
     identity = kept_identity(UUID(known) if known else None, image.path)
-    write_cosi_image(target, target.name, planned, contents, found, identity, level=level, emit=emit)
+    write_cosi_image(target, target_name, planned, contents, found, identity, level=level, emit=emit)
 
 
 def _os_facts(facts: BaseFacts, name: str) -> OsFacts:

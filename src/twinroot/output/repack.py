@@ -14,14 +14,14 @@ from twinroot.output.identity import kept_identity
 from twinroot.output.unpack import unpack
 
 
-def repack(source: Path, target: Path, scratch: Path, emit: Emit, *, level: int) -> None:
-    """Unpack into `scratch` and write `target`, which keeps the image id; it appears only when it is complete."""
+def repack(source: Path, target: Path, name: str, scratch: Path, emit: Emit, *, level: int) -> None:
+    """Unpack into `scratch` and write `target`, which people know as `name` and which keeps the image id."""
     raw = scratch / "disk.raw"
     metadata, table = unpack(source, raw, scratch, emit, grow=False)
     with raw.open("rb") as disk:
         head = disk.read(len(gpt.primary_bytes(table)))
-    plan = cosi_plan(metadata, table, raw, head, target.stem, str(source))
-    with phase(emit, "cosi", f"Writing {target.name}", total=plan.total) as advance:
+    plan = cosi_plan(metadata, table, raw, head, Path(name).stem, str(source))
+    with phase(emit, "cosi", f"Writing {name}", total=plan.total) as advance:
         write_cosi(target, plan, level=level, progress=advance)
 
 

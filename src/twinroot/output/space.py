@@ -29,6 +29,9 @@ def naming_full_disk(directory: Path, name: str) -> Iterator[None]:
     except OSError as error:
         if error.errno in _FULL:
             raise _no_space(directory, name) from error
+        if error.errno == errno.EFBIG:
+            message = f"the filesystem of the {name}, or a limit of this process, allows no file that large"
+            raise HostError(message, where=str(directory), hint="use a directory on another filesystem") from error
         raise HostError(error.strerror or str(error), where=str(error.filename or directory)) from error
     except TwinrootError as error:
         if not isinstance(error, NoSpaceError) and _for_want_of_space(error, directory):

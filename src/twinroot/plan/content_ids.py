@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from twinroot.plan.steps import Action, Step
@@ -80,6 +80,47 @@ def to_repeat(steps: Sequence[Step]) -> frozenset[int]:
         # They add to the fstab that is written again.
         again |= {index for index, step in enumerate(steps) if step.action is Action.OVERLAYS}
     return frozenset(again)
+
+
+def to_carry_out(steps: Sequence[Step], done: int) -> frozenset[int]:
+    """The steps to carry out over a tree that has `done` of them behind it, for another image."""
+    return frozenset(range(done, len(steps))) | to_repeat(steps[:done])
+
+
+def explain(steps: Sequence[Step], done: int, change: Change | None, *, first: bool = False) -> Iterator[str]:
+    """What is carried out over a tree that has `done` steps behind it, and why, for people.
+
+    `change` is the first since the last run of the configuration; `first` says that there was none.
+    """
+    place = 0 if first else len(steps) if change is None else change.step or 0
+    if first:
+        yield "this configuration has not been built with this cache yet"
+    elif change is None:
+        yield "no input has changed"
+    for name in change.names if change else ():
+        if done > place:
+            yield f"{name}, and an earlier run had the same"
+        elif change and change.step is None:
+            yield f"everything must be done again: {name}"
+        else:
+            yield f"'{steps[place].title}' and what comes after it must be done again: {name}"
+    wanted = to_carry_out(steps, done)
+    for index, step in enumerate(steps):
+        if index in wanted:
+            yield f"run: {step.title}{_why_nevertheless(steps, index, done, place)}"
+        else:
+            yield f"as it was: {step.title}"
+
+
+def _why_nevertheless(steps: Sequence[Step], index: int, done: int, changed: int) -> str:
+    """Why a step is carried out although nothing that it depends on changed; empty where something did."""
+    if index < done:
+        return " (it writes this image's own identifiers)"
+    if done <= changed <= index:
+        return ""
+    if any(step.action in _OPAQUE for step in steps[: index + 1]):
+        return " (it may depend on this image's own identifiers)"
+    return " (no tree is kept that has it behind it)"
 
 
 def first_change(

@@ -58,9 +58,10 @@ class Chroot:
         merged: bool = False,
         network: bool = False,
         may_mount: bool = False,
+        fills: bool = False,
     ) -> Result:
         """Run a program of the image; as `tools.run.run`. `network` lets it reach the host's network,
-        and know its name servers.
+        and know its name servers. One that `fills` the tree is ended when its disk stays full.
 
         One that `may_mount` is in a user namespace of its own, in which it may mount, name the host and set up the
         network; it cannot make device nodes there, nor write attributes such as SELinux labels.
@@ -74,7 +75,8 @@ class Chroot:
         given = {"environment": ENVIRONMENT | dict(env or {}), "filter": refused.hex()}
         outside = {"TWINROOT_ENTER": json.dumps(given)}
         with lent_resolver(self.root) if network else nullcontext():
-            return run(command, env=outside, stdin=stdin, ok=ok, on_line=on_line, merged=merged)
+            room = self.root if fills else None
+            return run(command, env=outside, stdin=stdin, ok=ok, on_line=on_line, merged=merged, room=room)
 
     @contextmanager
     def showing(self, directory: Path, name: str) -> Iterator[str]:

@@ -121,8 +121,11 @@ def superblock(at: Location) -> Superblock:
     """Read the superblock. Through debugfs: dumpe2fs 1.47.2 takes no name with `?` in it."""
     result = run(["debugfs", "-R", "stats -h", str(at)])
     values = dict(re.findall(r"^([A-Z][^:\n]*):[ \t]*(.*)$", result.stdout, re.MULTILINE))
-    if "Block count" not in values:  # debugfs succeeds whatever happens
-        raise CommandError(f"debugfs -R 'stats -h' {shlex.quote(str(at))}", 1, result.stderr)
+    # debugfs succeeds whatever happens; behind a wrong checksum, all that it prints begins with its complaint.
+    if "Block count" not in values or "Checksum errors in superblock" in result.stdout:
+        raise CommandError(
+            f"debugfs -R 'stats -h' {shlex.quote(str(at))}", 1, result.stderr or result.stdout.partition("\n")[0]
+        )
     return Superblock(
         int(values["Block size"]),
         int(values["Block count"]),

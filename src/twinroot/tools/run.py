@@ -7,6 +7,7 @@ and the end of what it printed. Nothing here knows any particular program: each 
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import os
@@ -18,18 +19,22 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO
 
 from twinroot.errors import CommandError, MissingToolError
 from twinroot.interrupts import held
 from twinroot.tools.packages import package_of
+from twinroot.units import KIB
 
 log = logging.getLogger(__name__)
 
 Arg = str | os.PathLike[str]
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_FULL_SECONDS = 10
+_NOTHING = 256 * KIB
 _LINE_END = re.compile(rb"\r\n|[\r\n]")
 _PASSED_ON = ("HOME", "USER", "TMPDIR", "SOURCE_DATE_EPOCH", "TERM")
 
@@ -80,13 +85,15 @@ def run(
     merged: bool = False,
     hint: str | None = None,
     timeout: float | None = None,
+    room: Path | None = None,
 ) -> Result:
     """Run a program to its end and return its output.
 
     `env` adds to `environment()`. `ok` lists the exit codes that count as success. `on_line` sees each line of
     standard output as it comes; a carriage return, which progress displays use, ends a line too. `merged` puts standard
     error among standard output, in the order in which they were written. A program that takes longer than `timeout`
-    seconds is ended, which is a CommandError too; not together with `on_line`. Raises CommandError
+    seconds is ended, which is a CommandError too; not together with `on_line`. `room` is a directory on the disk that
+    it writes to: where that stays full the program is ended, which is a CommandError as well. Raises CommandError
     for other exit codes, MissingToolError when the program is not there. Whatever interrupts us (an exception in
     `on_line`, Ctrl-C, SIGTERM) ends the program and everything it started first. Where the host has setpriv,
     a SIGKILL of ours ends the program too.
@@ -98,6 +105,7 @@ def run(
     with (
         tempfile.TemporaryFile() as errors,
         _process(command, stdin, env, cwd, subprocess.STDOUT if merged else errors) as process,
+        _ended_when_full(process, room, shown) if room else nullcontext(),
     ):
         try:
             out = _read_lines(process, stdin, on_line) if on_line else process.communicate(stdin, timeout)[0]
@@ -135,6 +143,38 @@ def _process(
             stop(process)
         if process and process.stdout:
             process.stdout.close()
+
+
+@contextmanager
+def _ended_when_full(process: subprocess.Popen[bytes], room: Path, shown: str) -> Iterator[None]:
+    """End a program when nothing is left on a disk for a while: some wait for ever then, apt among them."""
+    over, full = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        seconds = 0
+        while seconds < _FULL_SECONDS:
+            if over.wait(1):
+                return
+            seconds = seconds + 1 if _free(room) < _NOTHING else 0
+        full.set()
+        stop(process)
+
+    watching = threading.Thread(target=watch, daemon=True)
+    watching.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watching.join()
+    if full.is_set():
+        said = f"{os.strerror(errno.ENOSPC)}: there was none for {_FULL_SECONDS} s, so it was ended"
+        raise CommandError(shown, -signal.SIGTERM, said)
+
+
+def _free(directory: Path) -> int:
+    # With what is kept for root, who may be the one that writes: nothing is ended that could go on.
+    status = os.statvfs(directory)
+    return status.f_bfree * status.f_frsize
 
 
 def start(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 import termios
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 from twinroot.errors import MachineError
 from twinroot.tools import qemu_system
 from twinroot.tools.run import start, stop
-from twinroot.vm.machine import Machine, Options, prepare
+from twinroot.vm.machine import Machine, Options, prepare, work_folder
 
 
 def boot_until(
@@ -38,8 +37,8 @@ def boot_interactive(image: Path, image_format: str, *, options: Options | None 
 
     The image is not changed (unless `options.persistent`). Ctrl-C goes to the guest. MachineError when QEMU fails.
     """
-    with tempfile.TemporaryDirectory(prefix="twinroot-vm-") as work:
-        hardware = prepare(image, image_format, options or Options(), Path(work))
+    with work_folder() as work:
+        hardware = prepare(image, image_format, options or Options(), work)
         terminal = sys.stdin.fileno()
         settings = termios.tcgetattr(terminal) if sys.stdin.isatty() else None
         process = start(

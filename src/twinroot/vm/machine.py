@@ -18,13 +18,14 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Literal, Self
 
 from twinroot.errors import InputError, MachineError
+from twinroot.scratch import locked_folder
 from twinroot.tools import qemu_img, qemu_system
 from twinroot.tools.qemu_system import Channels, Disk, Hardware, Processor, Uefi
 from twinroot.tools.run import start, stop
@@ -67,6 +68,11 @@ def accelerator(environment: Mapping[str, str]) -> str:
     if wanted not in ("tcg", "kvm"):
         raise InputError(f"'{wanted}' is not an accelerator", where=ACCELERATOR_VARIABLE, hint="use tcg or kvm")
     return wanted
+
+
+def work_folder() -> AbstractContextManager[Path]:
+    """A folder for what a machine writes; where this process is killed, the next machine's removes it."""
+    return locked_folder("twinroot-vm-", Path(tempfile.gettempdir()))
 
 
 def prepare(image: Path, image_format: str, options: Options, work: Path) -> Hardware:
@@ -128,7 +134,7 @@ class Machine:
 
     def __enter__(self) -> Self:
         with ExitStack() as undo:
-            work = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="twinroot-vm-")))
+            work = undo.enter_context(work_folder())
             self._hardware = prepare(self._image, self._format, self._options, work)
             undo.callback(self._end)
             self.start()

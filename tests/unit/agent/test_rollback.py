@@ -24,7 +24,7 @@ def history(notes: str) -> list[HostStatus]:
 
     `i1` install, `r2` runtime update, `a2` A/B update, `R1` and `A1` rollbacks to, `x2` and `y2` updates that failed
     and were undone, `z2` a runtime update of which the error is known as well, `s2` an A/B update that was staged and
-    given up.
+    given up, `w1` a rollback of the running system that failed and was undone.
     """
     found: list[HostStatus] = []
     now, volume = "0", None
@@ -43,13 +43,15 @@ def history(notes: str) -> list[HostStatus]:
             found += [status(step, new, old, ab_active_volume=volume) for step in steps]
             volume = "volume-b" if volume == "volume-a" else "volume-a"
             now = number
+        elif what == "w":
+            found.append(status(S.MANUAL_ROLLBACK_RUNTIME_STAGED, new, old, ab_active_volume=volume))
         elif what in "xz":
             found.append(status(S.RUNTIME_UPDATE_STAGED, new, old, ab_active_volume=volume))
         elif what == "y":
             found.append(status(S.AB_UPDATE_HEALTH_CHECK_FAILED, new, old, ab_active_volume=volume, last_error="a"))
         else:
             found.append(status(S.AB_UPDATE_STAGED, new, old, ab_active_volume=volume))
-        error = "a" if what in "yz" else None
+        error = "a" if what in "yzw" else None
         found.append(status(S.PROVISIONED, C[now], ab_active_volume=volume, last_error=error))
     return found[::-1]
 
@@ -76,6 +78,8 @@ def history(notes: str) -> list[HostStatus]:
         ("i1 a2 x3", [("ab", "1", "volume-a")]),
         ("i1 a2 z3", [("ab", "1", "volume-a")]),
         ("i1 r2 z3 r4", [("runtime", "2", "volume-a"), ("runtime", "1", "volume-a")]),
+        ("i1 r2 w1", [("runtime", "1", "volume-a")]),
+        ("i1 r2 r3 w2", [("runtime", "2", "volume-a"), ("runtime", "1", "volume-a")]),
         ("i1 r2 s3 r4", [("runtime", "2", "volume-a"), ("runtime", "1", "volume-a")]),
     ],
 )

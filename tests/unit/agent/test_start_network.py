@@ -11,6 +11,7 @@ from twinroot.agent.errors import ServicingError
 from twinroot.agent.host_status import HostStatus
 from twinroot.agent.osconfig.network import NETPLAN
 from twinroot.agent.start_network import is_installed, network_of, start_network
+from twinroot.agent.states import State
 from twinroot.config.host.config import HostConfig
 from twinroot.config.load_host import parse_host_config
 
@@ -61,7 +62,9 @@ def test_an_installed_machine_has_its_network(tmp_path: Path) -> None:
     """A configuration that an update refused must not come true at the next boot."""
     path = tmp_path / "datastore.sqlite"
     assert not is_installed(path)
-    for found, expected in [(HostStatus(is_management_os=True), False), (HostStatus(), True)]:
+    # Of an installation that failed before it had begun there is only an error.
+    failed, installed = HostStatus(last_error="no"), HostStatus(servicing_state=State.PROVISIONED)
+    for found, expected in [(HostStatus(is_management_os=True), False), (failed, False), (installed, True)]:
         with Datastore.create(path) as datastore:
             datastore.write(found)
         assert is_installed(path) is expected

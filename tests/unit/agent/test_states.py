@@ -49,6 +49,8 @@ WALK: list[tuple[State, Trigger, State, HostConfig, HostConfig, str, str | None,
         for trigger, to in ((T.ROLLBACK_AB_STAGED, S.MANUAL_ROLLBACK_AB_STAGED),
             (T.ROLLBACK_RUNTIME_STAGED, S.MANUAL_ROLLBACK_RUNTIME_STAGED))),
     (S.MANUAL_ROLLBACK_RUNTIME_STAGED, T.FINALIZED, S.PROVISIONED, SPEC, NONE, "volume-b", None, None, False),
+    # Ours: the peer leaves a rollback that failed as it is.
+    (S.MANUAL_ROLLBACK_RUNTIME_STAGED, T.UNDONE, S.PROVISIONED, OLD, NONE, "volume-b", "before", None, False),
     (S.MANUAL_ROLLBACK_AB_STAGED, T.FINALIZED, S.MANUAL_ROLLBACK_AB_FINALIZED, SPEC, OLD, "volume-b", None, None,
         True),
     (S.MANUAL_ROLLBACK_AB_FINALIZED, T.FINALIZED, S.MANUAL_ROLLBACK_AB_FINALIZED, SPEC, OLD, "volume-b", None, None,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,7 @@ from twinroot.boot.command_line import (
     replace_in_default_grub,
     words_of,
 )
+from twinroot.boot.grub_script import kernel_lines
 from twinroot.errors import InputError
 
 NAME = "GRUB_CMDLINE_LINUX_DEFAULT"
@@ -38,6 +41,12 @@ def value_of(text: str, name: str = NAME) -> str:
         (["module.dyndbg=file a.c +p; file b.c +p"], 'module.dyndbg="file a.c +p; file b.c +p"'),
         (["a b=c"], '"a b=c"'),
         (["empty="], "empty="),
+        (["a=b;c"], 'a="b;c"'),
+        (["a=b|c&d<e>f"], 'a="b|c&d<e>f"'),
+        (["a={b}"], 'a="{b}"'),
+        (["a&b=c"], '"a&b=c"'),
+        (["#a"], '"#a"'),
+        (["a#b=*?[x]!(y)`z`"], "a#b=*?[x]!(y)`z`"),
         (["$kernelopts"], "$kernelopts"),
     ],
 )
@@ -50,6 +59,37 @@ def test_arguments_are_joined_as_the_kernel_reads_them(arguments: list[str], exp
 )
 def test_double_quotes_keep_every_character(text: str) -> None:
     assert value_of(f"{NAME}={in_double_quotes(text)}") == text
+
+
+@pytest.mark.skipif(shutil.which("grub-script-check") is None, reason="grub-script-check is not installed")
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "a=b;c",
+        "a=b|c",
+        "a=b&c",
+        "a=<b>",
+        "a={b}",
+        "#a",
+        "a#b",
+        "a=`b`",
+        "a=*",
+        "a=?[b]",
+        "a=(b)",
+        "!",
+        "a=b c;d",
+        "if=~%@^,+",
+    ],
+)
+def test_what_is_odd_stays_one_word_in_the_shell_and_in_grub(argument: str, tmp_path: Path) -> None:
+    """grub itself was asked in the same way, by `echo` in grub-emu 2.06."""
+    line = value_of(append_to_default_grub("", [argument]))
+    script = tmp_path / "grub.cfg"
+    script.write_text(f"linux /vmlinuz before {line} behind\n")
+    subprocess.run(["grub-script-check", script], check=True)
+    (found,) = kernel_lines(script.read_text())
+    assert [word.value for word in found.arguments] == ["before", argument, "behind"]
+    assert words_of(line) == [argument]
 
 
 TABLE = [

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from twinroot.builder.build_directory import open_build_directory, remove_tree
+from twinroot.builder.build_directory import check_output_outside, open_build_directory, remove_tree
 from twinroot.errors import BusyError, InputError
 
 _HOLDER = """
@@ -51,6 +51,41 @@ def test_scratch_goes_and_caches_stay(tmp_path: Path) -> None:
             assert (build.cache / "kept").exists() is bool(round_number)
             (build.cache / "kept").touch()
         assert names(tmp_path / "new/dir") == ["cache", "lock"]
+
+
+@pytest.mark.parametrize("name", ["scratch", "lock"])
+def test_what_no_build_has_made_is_not_touched(tmp_path: Path, name: str) -> None:
+    theirs = tmp_path / name
+    if name == "scratch":
+        theirs.mkdir()
+        theirs = theirs / "file"
+    theirs.write_text("theirs")
+    with pytest.raises(InputError, match="that no build has made"), open_build_directory(tmp_path):
+        pass
+    assert theirs.read_text() == "theirs"
+    assert names(tmp_path) == [name]
+
+
+@pytest.mark.parametrize("name", ["lock", "scratch/a", "cache/a", "../there/lock"])
+def test_outputs_do_not_go_where_a_build_directory_has_its_own(tmp_path: Path, name: str) -> None:
+    build = tmp_path / "there"
+    (build / "scratch").mkdir(parents=True)
+    with pytest.raises(InputError, match="keeps for itself"):
+        check_output_outside(build, build / name)
+    check_output_outside(build, build / "image.raw")
+    check_output_outside(build, tmp_path / "lock")
+
+
+def test_links_that_lead_to_each_other(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with pytest.raises(InputError, match="--build-dir cannot be used: Too many levels"):
+        check_output_outside(tmp_path / "a", tmp_path / "image")
+    with (
+        pytest.raises(InputError, match="--build-dir cannot be used: Too many levels"),
+        open_build_directory(tmp_path / "a"),
+    ):
+        pass
 
 
 def test_what_an_image_holds_is_out_of_the_reach_of_other_users(tmp_path: Path) -> None:

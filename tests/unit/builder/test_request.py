@@ -10,7 +10,7 @@ from twinroot.builder.options import Options
 from twinroot.builder.request import CustomizeRequest, resolve_request
 from twinroot.config.image.not_built import NOT_BUILT
 from twinroot.config.load import load_image_config, read_image_config
-from twinroot.errors import ConfigError, InputError
+from twinroot.errors import ConfigError, InputError, UsageError
 from twinroot.registry.source import RegistryImage
 
 VERITY = "{id: v, name: usr, dataDevice: {idType: part-label, id: a}, hashDevice: {idType: part-label, id: b}}"
@@ -69,6 +69,26 @@ def test_the_command_lines_format_counts_for_removing_the_package_manager(tmp_pa
     text = FEATURES + "os: {packages: {removePackageManager: true}}\noutput: {image: {format: raw}}"
     with pytest.raises(ConfigError, match="this is not possible with the output format cosi"):
         resolve(tmp_path, text, output_format="cosi")
+
+
+def test_the_command_lines_format_counts_for_the_size_of_the_disk(tmp_path: Path) -> None:
+    text = (
+        "storage: {bootType: efi, disks: [{partitionTableType: gpt, maxSize: 3T, partitions: [{id: e, type: esp, "
+        "size: 8M}, {id: r, size: grow}]}], filesystems: [{deviceId: e, type: fat32, mountPoint: /boot/efi}, "
+        "{deviceId: r, type: ext4, mountPoint: /}]}\nos: {bootloader: {resetType: hard-reset}}"
+    )
+    with pytest.raises(ConfigError, match=r"storage\.disks\[0\]\.maxSize: the disk has 3 TiB; .* at most 2040 GiB"):
+        resolve(tmp_path, text, output_format="vhd")
+    assert resolve(tmp_path, text, output_format="raw").config.layout
+
+
+@pytest.mark.parametrize("name", [".", "scratch", "scratch/kept"])
+def test_a_cache_that_would_wait_for_the_build_directory_or_go_with_it(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="may not share a directory"):
+        resolve(tmp_path, "{}", cache_dir=tmp_path / name)
+    with pytest.raises(UsageError, match="may not share a directory"):
+        resolve(tmp_path, "{}", image_cache=tmp_path / name)
+    assert resolve(tmp_path, "{}", cache_dir=tmp_path / "kept", image_cache=tmp_path / "images").cache_dir
 
 
 def test_missing_resources_are_found_before_any_work(tmp_path: Path) -> None:

@@ -95,6 +95,7 @@ def test_split_list(values: list[str] | None, expected: tuple[str, ...]) -> None
         [*FLAGS, "--log-level"],
         ["--log-level"],
         ["--build-dir"],
+        ["--build-dir", "", "--config-file", "c"],
     ],
 )
 def test_usage_errors(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:

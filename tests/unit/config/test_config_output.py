@@ -84,3 +84,33 @@ def test_artifacts_without_anything(problems_of: ProblemsOf) -> None:
 def test_what_holds_uki_addons_is_said(problems_of: ProblemsOf) -> None:
     (problem,) = problems_of(FEATURES + "output: {artifacts: {path: a, items: [uki-addons]}}")
     assert problem.hint == "'ukis' includes the add-ons"
+
+
+def disk(keys: str) -> str:
+    return (
+        f"storage: {{bootType: efi, disks: [{{partitionTableType: gpt, {keys}}}], filesystems: ["
+        "{deviceId: e, type: fat32, mountPoint: /boot/efi}, {deviceId: r, type: ext4, mountPoint: /}]}\n"
+        "os: {bootloader: {resetType: hard-reset}}\n"
+    )
+
+
+D = "storage.disks[0]."
+ESP = "{id: e, type: esp, size: 8M}"
+TOO_LARGE: list[tuple[str, str, str]] = [
+    ("vhd", f"maxSize: «2041G, partitions: [{ESP}, {{id: r, size: grow}}]", D + "maxSize"),
+    ("vhd", f"partitions: [{ESP}, {{id: r, size: «2040G}}]", D + "partitions[1].size"),
+    ("vhd", f"partitions: [{ESP}, {{id: r, end: «3T}}]", D + "partitions[1].end"),
+    ("vhdx", f"maxSize: «65T, partitions: [{ESP}, {{id: r, size: 1G}}]", D + "maxSize"),
+]
+
+
+@pytest.mark.parametrize(("name", "keys", "key"), TOO_LARGE)
+def test_disks_that_the_format_cannot_hold(problems_of: ProblemsOf, name: str, keys: str, key: str) -> None:
+    text = disk(keys) + f"output: {{image: {{format: {name}}}}}"
+    assert_one_problem(problems_of(unmarked(text)), text, key, "the disk has ")
+
+
+def test_the_largest_disks(config_of: ConfigOf) -> None:
+    for name, size in (("vhd", "2040G"), ("vhdx", "64T"), ("vhd-fixed", "99T"), ("cosi", "99T")):
+        keys = f"maxSize: {size}, partitions: [{ESP}, {{id: r, size: grow}}]"
+        assert config_of(disk(keys) + f"output: {{image: {{format: {name}}}}}").output.image.format == name

@@ -185,3 +185,23 @@ def test_no_password_is_shown_with_what_is_missing_on_its_line(whole: Path) -> N
     whole.write_text(f"os: {{users: [{user}]}}")
     (found,) = resource_problems(read_image_config(whole), input_and_output=True)
     assert (found.key, found.text) == ("os.users[0].sshPublicKeyPaths[0]", None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'os: {additionalFiles: [{source: "a\\0b", destination: /a}]}',
+        'os: {additionalDirs: [{source: "a\\0b", destination: /a}]}',
+        'os: {packages: {installLists: ["a\\0b"]}}',
+        'scripts: {postCustomization: [{path: "a\\0b"}]}',
+        'baseConfigs: [{path: "a\\0b"}]',
+        'output: {image: {path: "a\\0b"}}',
+        'os: {users: [{name: a, sshPublicKeyPaths: ["a\\0b"]}]}',
+        'os: {users: [{name: a, password: {type: plain-text-file, value: "a\\0b"}}]}',
+    ],
+)
+def test_files_whose_names_nothing_can_have(tmp_path: Path, text: str) -> None:
+    (tmp_path / "c.yaml").write_text(text)
+    read = read_image_config(tmp_path / "c.yaml")
+    resource_problems(read, input_and_output=True)
+    assert "the value contains a NUL character" in [problem.message for problem in read.problems]

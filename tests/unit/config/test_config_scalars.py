@@ -45,7 +45,11 @@ RIGHT: list[tuple[Callable[[str], Any], str, Any]] = [
     (scalars.in_image_path, "/var//lib/..x", "/var//lib/..x"),
     (scalars.mount_options, "ro,x-systemd.after=a:b", "ro,x-systemd.after=a:b"),
     (scalars.mount_options, "", ""),
+    (scalars.destination, f"/a/{'u' * 255}", f"/a/{'u' * 255}"),
     (scalars.kernel_argument, "a b", "a b"),
+    (scalars.kernel_argument, "a;b|c&d<e>{f}#*`g`", "a;b|c&d<e>{f}#*`g`"),
+    (scalars.kernel_argument, 'a="b c"', 'a="b c"'),
+    (scalars.kernel_argument, '"a b=c"', '"a b=c"'),
     (scalars.package_spec, "kernel >= 6", "kernel >= 6"),
     (scalars.boolean, "true", True),
     (scalars.boolean, "Yes", True),
@@ -118,7 +122,16 @@ WRONG: list[tuple[Callable[[str], Any], str, str]] = [
     (scalars.mount_options, "a\n", "white space"),
     (scalars.non_empty, " ", "may not be empty"),
     (scalars.kernel_argument, "", "may not be empty"),
+    (scalars.destination, "", "may not be empty"),
+    (scalars.destination, f"/a/{'ü' * 128}/b", "longer than 255 bytes"),
     (scalars.kernel_argument, "a\nb", "line break"),
+    (scalars.kernel_argument, "a\0b", "control characters"),
+    (scalars.kernel_argument, "it's", "single quotes"),
+    (scalars.kernel_argument, "a=$b", "read as their own"),
+    *[
+        (scalars.kernel_argument, text, "may only stand around")
+        for text in ('a"b', 'a"b"c', '"a"b', 'a="b"c', 'a "b"=c')
+    ],
     (scalars.package_spec, "--installroot=/", "may not begin with '-'"),
     (scalars.package_spec, "", "may not be empty"),
     (scalars.boolean, "1", "neither true nor false"),

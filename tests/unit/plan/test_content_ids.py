@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from twinroot.plan.content_ids import Change, Ingredient, Recipe, content_ids, first_change, worth_keeping
+from twinroot.plan.content_ids import (
+    Change,
+    Ingredient,
+    Recipe,
+    content_ids,
+    explain,
+    first_change,
+    to_carry_out,
+    worth_keeping,
+)
 from twinroot.plan.steps import Action, Step
 
 GROUND = (Ingredient("base", "1"), Ingredient("tool", "1"))
@@ -86,3 +95,49 @@ def test_trees_are_kept_after_what_takes_long() -> None:
 )
 def test_what_changed_is_named(now: tuple[tuple[Ingredient, ...], tuple[Recipe, ...]], change: Change | None) -> None:
     assert first_change((GROUND, STEPS), now) == change
+
+
+ACTIONS = [Action.FSTAB, Action.PACKAGES, Action.HOSTNAME, Action.INITRAMFS, Action.POST_SCRIPTS, Action.KERNEL_CHECK]
+PLANNED = [Step(action, action.value) for action in ACTIONS]
+IDENTIFIERS, OPAQUE = " (it writes this image's own identifiers)", " (it may depend on this image's own identifiers)"
+NO_TREE = " (no tree is kept that has it behind it)"
+
+
+@pytest.mark.parametrize(
+    ("done", "change", "headline", "run"),
+    [
+        (0, "first", "this configuration has not been built with this cache yet", [""] * 6),
+        (0, None, "no input has changed", [*[NO_TREE] * 4, OPAQUE, OPAQUE]),
+        (4, None, "no input has changed", [IDENTIFIERS, None, None, None, OPAQUE, OPAQUE]),
+        (
+            2, Change(2, ("name changed",)),
+            f"'{Action.HOSTNAME.value}' and what comes after it must be done again: name changed",
+            [IDENTIFIERS, None, "", "", "", ""],
+        ),
+        (
+            2, Change(3, ("x changed",)),
+            f"'{Action.INITRAMFS.value}' and what comes after it must be done again: x changed",
+            [IDENTIFIERS, None, NO_TREE, "", "", ""],
+        ),
+        (0, Change(None, ("base changed",)), "everything must be done again: base changed", [""] * 6),
+        (
+            4, Change(2, ("name changed",)), "name changed, and an earlier run had the same",
+            [IDENTIFIERS, None, None, None, OPAQUE, OPAQUE],
+        ),
+        (
+            2, Change(None, ("base changed",)), "base changed, and an earlier run had the same",
+            [IDENTIFIERS, None, NO_TREE, NO_TREE, OPAQUE, OPAQUE],
+        ),
+    ],
+)  # fmt: skip
+def test_the_explanation_is_of_what_is_carried_out(
+    done: int, change: Change | str | None, headline: str, run: list[str | None]
+) -> None:
+    first = change == "first"
+    told = list(explain(PLANNED, done, None if isinstance(change, str) else change, first=first))
+    titles = [step.title for step in PLANNED]
+    shown = [
+        f"as it was: {name}" if why is None else f"run: {name}{why}" for name, why in zip(titles, run, strict=True)
+    ]
+    assert told == [headline, *shown]
+    assert to_carry_out(PLANNED, done) == {index for index, why in enumerate(run) if why is not None}

@@ -91,6 +91,21 @@ def copy_beside(source_root: Path, source: str, directory: Path, name: str) -> N
         os.close(reading)
 
 
+def write_over(root: Path, path: str, content: bytes) -> None:
+    """Give a file of lines other content that is no longer, where there is no room beside it; empty lines follow it.
+
+    Not whole at each moment, but for files within a sector.
+    """
+    place = resolve_inside(root, locate(root, path))
+    with _words(place):
+        descriptor = os.open(place, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            _write_all(descriptor, content.ljust(os.fstat(descriptor).st_size, b"\n"))
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 def rename_new(directory: Path, name: str) -> None:
     """Give a file written beside its name that name, in place of what has it, and sync both file and directory."""
     target = directory / name

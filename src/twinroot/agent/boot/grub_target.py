@@ -15,6 +15,7 @@ from twinroot.agent.boot.grub_plan import (
 )
 from twinroot.agent.errors import ServicingError
 from twinroot.boot.entry_file import ENTRIES
+from twinroot.errors import NoSpaceError
 from twinroot.sandbox.paths import make_directory, place_file, read_text, resolve_inside
 
 _CONFIGS = ("/boot/grub2/grub.cfg", "/boot/grub/grub.cfg")
@@ -52,8 +53,15 @@ def settle_stub(esp: Path, label: str, boot_uuid: str, *, on_trial: bool) -> Non
 def end_trial(esp: Path, label: str) -> None:
     """The system of a slot has proved well; nothing happens where its start was no trial."""
     before = _stub(esp, label)
-    if before is not None:
-        _replace_stub(esp, label, before, trial.off_trial(before))
+    if before is None:
+        return
+    after = trial.off_trial(before)
+    try:
+        _replace_stub(esp, label, before, after)
+    except NoSpaceError:
+        # It is shorter than what is there, and within one sector as a rule.
+        path = fat_files.locate(esp, f"EFI/{label}/grub.cfg")
+        fat_files.write_over(esp, path, after.encode("utf-8", "surrogateescape"))
 
 
 def _stub(esp: Path, label: str) -> str | None:

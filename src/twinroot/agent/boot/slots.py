@@ -36,6 +36,8 @@ from twinroot.units import exact
 
 log = logging.getLogger(__name__)
 
+# When the fallback starts a whole system, whether it changes or not.
+_LEAVES_IT_WHOLE = (Moment.UPDATE_FINALIZE, Moment.COMMIT, Moment.ROLLBACK_FINALIZE)
 _SECURE_BOOT = Variable("SecureBoot")
 _ROOM = "remove files from it that nobody needs, or make the partition larger"
 
@@ -199,22 +201,31 @@ def arm_rollback(side: BootSide, target: AbVolume, active: AbVolume, partitions:
 
 
 def commit(side: BootSide, volume: AbVolume, partitions: Sequence[HardDrive], *, reorder: bool) -> None:
-    """The slot that was started, and proved well, starts from now on. `reorder`: it was armed for one start only."""
-    if reorder or side.keep_order:
-        _promote(side, volume, partitions)
+    """The slot that was started, and proved well, starts from now on. `reorder`: it was armed for one start only.
+
+    Its trial ends first: where that fails, as on an ESP that cannot be written, the machine is to start what it started
+    before, and not this system on trial again and again.
+    """
     kernel = side.running_kernel()
-    if kernel is not None:
-        _start_from_now_on(side, kernel)
-        kernels.end_trial(side.esp, kernel)
-    elif side.starts_kernel(volume):
+    if kernel is None and side.starts_kernel(volume):
         message = "the system that runs has a unified kernel image, and was not started by systemd-boot"
         raise ServicingError("read-efi-variable", message, hint="start the machine by systemd-boot of its ESP")
     end_trial(side.esp, side.label(volume))
-    try:
-        _fall_back(side, Moment.COMMIT, volume, volume)
-    except NoSpaceError as error:
-        # It starts the system before this one still, which is whole, until the next update sees to it first.
-        log.warning("What the firmware falls back to stays as it was: %s", error)
+    if kernel is not None:
+        kernels.end_trial(side.esp, kernel)
+        _start_from_now_on(side, kernel)
+    if reorder or side.keep_order:
+        _promote(side, volume, partitions)
+    _fall_back(side, Moment.COMMIT, volume, volume)
+
+
+def stay(side: BootSide, active: AbVolume, partitions: Sequence[HardDrive]) -> None:
+    """After a rollback that did not start: the slot that runs starts from now on, as before."""
+    other: AbVolume = "volume-b" if active == "volume-a" else "volume-a"
+    _stay_with_what_runs(side)
+    _promote(side, active, partitions)
+    side.variables.carry_out(boot_entries.disarm(read_boot_variables(side.variables), side.label(other)))
+    _fall_back(side, Moment.COMMIT, active, active)
 
 
 def _stay_with_what_runs(side: BootSide) -> None:
@@ -237,7 +248,7 @@ def _keep_what_runs(side: BootSide, active: AbVolume, partitions: Sequence[HardD
 
     A machine that was started from an image has none of its own, nor has one whose firmware lost its variables.
     """
-    if not side.keep_order and fat_files.names(side.esp, fat_files.locate(side.esp, f"EFI/{side.label(active)}")):
+    if not side.keep_order and _has_directory(side, active):
         _promote(side, active, partitions, only_missing=True)
 
 
@@ -285,7 +296,22 @@ def _start_next(side: BootSide, target: AbVolume, partitions: Sequence[HardDrive
     side.variables.carry_out(changes)
 
 
+def _has_directory(side: BootSide, volume: AbVolume) -> bool:
+    return bool(fat_files.names(side.esp, fat_files.locate(side.esp, f"EFI/{side.label(volume)}")))
+
+
 def _fall_back(side: BootSide, moment: Moment, active: AbVolume | None, target: AbVolume) -> None:
     volume = fallback_slot(side.fallback, moment, active, target)
-    if volume is not None:
+    if volume is None:
+        return
+    if moment is Moment.STAGE and not fat_files.names(
+        side.esp, fat_files.locate(side.esp, f"EFI/{side.label(volume)}")
+    ):
+        return  # The machine was first installed by other means: the fallback is what it starts by.
+    try:
         esp.set_fallback(side.esp, volume, side.install_index, efi_architecture(side.architecture))
+    except NoSpaceError as error:
+        if moment not in _LEAVES_IT_WHOLE:
+            raise
+        # What it starts still is whole, until the next update sees to it first.
+        log.warning("What the firmware falls back to stays as it was: %s", error)

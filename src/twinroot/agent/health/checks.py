@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from twinroot.agent.health.verdict import Failure, log_name, log_text
+from twinroot.agent.kept_logs import drop_oldest
 from twinroot.agent.scripts import due, environment_of, read, run_on_host, shown, why
 from twinroot.agent.states import ServicingType
 from twinroot.config.host.health import Check
-from twinroot.errors import CommandError, HostError, MissingToolError, TwinrootError
+from twinroot.errors import CommandError, HostError, MissingToolError, NoSpaceError, TwinrootError
 from twinroot.tools.systemctl import is_active
+
+log = logging.getLogger(__name__)
 
 _STEP = 0.1  # seconds between two looks at units
 _ANSWER = 10.0  # seconds in which systemd says how a unit is
@@ -40,6 +45,22 @@ def run_checks(
         return tuple(failure for failures in found for failure in failures)
 
 
+def keep_failures(directory: Path, failures: Sequence[Failure]) -> None:
+    """`write_log`, which servicing does not fail with: a machine that is not well is to go back in any case."""
+    now = datetime.now(UTC)
+    while True:
+        try:
+            write_log(directory, failures, now)
+            return
+        except NoSpaceError as error:
+            if not drop_oldest(directory):
+                log.warning("%s", error)
+                return
+        except HostError as error:
+            log.warning("%s", error)
+            return
+
+
 def write_log(directory: Path, failures: Sequence[Failure], now: datetime) -> Path:
     """Keep what failed checks said in a new file of the directory, complete or not at all; HostError if that fails."""
     path = directory / log_name(now)
@@ -53,7 +74,8 @@ def write_log(directory: Path, failures: Sequence[Failure], now: datetime) -> Pa
     except OSError as error:
         with suppress(OSError):
             beside.unlink()
-        raise HostError(f"the log of the health checks cannot be written: {error.strerror}", where=str(path)) from error
+        kind = NoSpaceError if error.errno == errno.ENOSPC else HostError
+        raise kind(f"the log of the health checks cannot be written: {error.strerror}", where=str(path)) from error
     return path
 
 
@@ -69,6 +91,8 @@ def _failures(called: str, job: Callable[[], list[str]]) -> list[Failure]:
         reasons = job()
     except TwinrootError as error:
         reasons = [error.message]
+    except OSError as error:
+        reasons = [f"it could not be run: {error.strerror or error}"]
     return [Failure(called, reason) for reason in reasons]
 
 

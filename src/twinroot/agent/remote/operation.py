@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from twinroot import scratch
 from twinroot.agent.remote import trident_v1_pb2 as v1
 from twinroot.agent.remote.answers import Ended, log_message
 from twinroot.agent.remote.orders import CONFIG_NAME, REPORT_NAME, Order, child_environment, command_line, entry_point
 from twinroot.agent.remote.report import read_report
 from twinroot.agent.servicing.boot import RUN
+from twinroot.scratch import locked_folder
 from twinroot.tools.run import run
 
 log = logging.getLogger("twinroot.remote")
@@ -51,7 +50,7 @@ def carry_out(program: Sequence[str], order: Order, say: Callable[[v1.Log], None
             last_error = found.message
         say(found)
 
-    with _locked_folder() as folder:
+    with _request_folder() as folder:
         if order.config is not None:
             # The folder is closed to others, and the file is too, should somebody open the folder.
             (folder / CONFIG_NAME).touch(mode=0o600)
@@ -71,26 +70,13 @@ def log_level(level: v1.LogLevel) -> int:
 
 
 @contextmanager
-def _locked_folder() -> Iterator[Path]:
-    """A folder for one request, closed to others, and in memory, since configurations hold secrets."""
+def _request_folder() -> Iterator[Path]:
+    """A folder for one request, in memory, since configurations hold secrets."""
     RUN.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=RUN) as name:
-        descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield Path(name)
-        finally:
-            os.close(descriptor)
+    with locked_folder(_PREFIX, RUN) as folder:
+        yield folder
 
 
 def remove_left_over() -> None:
     """Remove the folders of daemons that were killed; those of one that lives are locked."""
-    for folder in RUN.glob(f"{_PREFIX}*"):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder)
-        except BlockingIOError:
-            continue
-        finally:
-            os.close(descriptor)
+    scratch.remove_left_over(_PREFIX, RUN)

@@ -80,13 +80,22 @@ class Agent:
             keep_log(self.log_file, self.datastore.parent, state)
 
 
-def service(agent: Agent, work: Callable[[Ledger], Result], *, installing: bool = False) -> Result:
+def service(
+    agent: Agent,
+    work: Callable[[Ledger], Result],
+    *,
+    installing: bool = False,
+    guard: Callable[[], None] = lambda: None,
+) -> Result:
     """Do the work of a command on the status of the machine, and keep in it what went wrong.
 
+    What `guard` refuses leaves nothing behind: a machine that is none of an installation's gets no status by it.
     ServicingError when nothing could be begun: without root, without a status, while another command runs.
     """
-    with alone(agent), _opened(agent.datastore, installing=installing) as datastore:
-        return _served(Ledger(datastore, agent.reached), work)
+    with alone(agent):
+        guard()
+        with _opened(agent.datastore, installing=installing) as datastore:
+            return _served(Ledger(datastore, agent.reached), work)
 
 
 @contextmanager

@@ -51,9 +51,8 @@ _SSH = ("sshd.service", "ssh.service")
 
 def install(agent: Agent, ledger: Ledger, config: HostConfig, allowed: Allowed, *, multiboot: bool) -> Result:
     """Install a machine, as far as it is allowed. ServicingError where anything could be lost that is wanted."""
-    adopts = any(disk.adopted_partitions for disk in config.storage.disks)
-    check_may_install(multiboot=multiboot, adopts=adopts)
-    if not is_temporary(ledger.status) and ledger.status != HostStatus():
+    check_may_install(config, multiboot=multiboot)
+    if not is_temporary(ledger.status):
         message = "this machine is installed already"
         raise ServicingError("clean-install-on-provisioned-host", message, hint="use update, or start an installer")
     if config.image is None:
@@ -73,8 +72,9 @@ def install(agent: Agent, ledger: Ledger, config: HostConfig, allowed: Allowed, 
     return _finalize(agent, ledger) if allowed.finalize else Result(Outcome.DONE)
 
 
-def check_may_install(*, multiboot: bool, adopts: bool) -> None:
+def check_may_install(config: HostConfig, *, multiboot: bool) -> None:
     """ServicingError where this system is none that machines are installed from."""
+    adopts = any(disk.adopted_partitions for disk in config.storage.disks)
     override = Path(OVERRIDE_FILE).exists()
     check_clean_install(machine.kernel_command_line(), multiboot=multiboot, adopts=adopts, override=override)
 
@@ -83,8 +83,8 @@ def _stage(agent: Agent, ledger: Ledger, config: HostConfig, cosi: CosiFile, *, 
     storage = config.storage
     job = Job(_KIND, config, cosi, Devices(storage, {}, "volume-a"), None, 0, agent.variables, agent.emit)
     check_image(job)
+    run_pre_servicing(job)
     materials = read_materials(config, _KIND)
-    run_pre_servicing(job, materials)
     _set_up_installer(config)
     facts = read_facts(storage)
     plans = plan_disks(

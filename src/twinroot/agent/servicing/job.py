@@ -82,17 +82,18 @@ class Job:
 class Materials:
     """What of a configuration is read before anything is written, so that what was checked is what is used."""
 
-    pre_servicing: tuple[Loaded, ...]
     post_provision: tuple[Loaded, ...]
     post_configure: tuple[Loaded, ...]
     files: tuple[LoadedFile, ...]
 
 
 def read_materials(config: HostConfig, kind: ServicingType) -> Materials:
-    """Read all scripts that will run and files that will be written; ServicingError for the first that cannot be."""
+    """Read all scripts that will run and files that will be written; ServicingError for the first that cannot be.
+
+    Scripts of `preServicing` have run before: they may make what is read here.
+    """
     scripts = config.scripts
     return Materials(
-        load(scripts.pre_servicing, "scripts.preServicing", kind),
         load(scripts.post_provision, "scripts.postProvision", kind),
         load(scripts.post_configure, "scripts.postConfigure", kind),
         load_files(config.os.additional_files),

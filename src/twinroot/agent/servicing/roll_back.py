@@ -48,8 +48,14 @@ def roll_back(agent: Agent, ledger: Ledger, kind: Kind | None, allowed: Allowed)
             return Result(Outcome.DONE)
         ledger.forget_error()
         _stage(agent, ledger, item)
-    if not allowed.finalize or ledger.status.servicing_state not in _STAGED:
+    staged = _STAGED.get(ledger.status.servicing_state)
+    if not allowed.finalize or staged is None:
         return Result(Outcome.DONE)
+    if kind and staged != kind:
+        message = f"what is staged is a rollback of the kind {staged}, not {kind}"
+        raise ServicingError(
+            "invalid-rollback-expectation", message, hint=f"use --{staged}, or stage the other one first"
+        )
     return _finalize(agent, ledger)
 
 
@@ -68,9 +74,7 @@ def _stage(agent: Agent, ledger: Ledger, item: RollbackItem) -> None:
 def _finalize(agent: Agent, ledger: Ledger) -> Result:
     before = ledger.status
     if before.servicing_state is State.MANUAL_ROLLBACK_RUNTIME_STAGED:
-        runtime.apply(before.spec_old, before.spec)
-        ledger.move(Trigger.FINALIZED)
-        return Result(Outcome.DONE)
+        return runtime.finalize(agent, ledger)
     active = before.ab_active_volume
     if active is None:
         raise ServicingError("manual-rollback", "the status does not say which half of the machine runs")

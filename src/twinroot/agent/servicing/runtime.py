@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime
 from pathlib import Path
 
 from twinroot.agent.errors import ServicingError
-from twinroot.agent.health.checks import run_checks, write_log
+from twinroot.agent.health.checks import keep_failures, run_checks
 from twinroot.agent.health.verdict import health_error
 from twinroot.agent.osconfig.files import load_files, write_files
 from twinroot.agent.osconfig.network import apply_at_runtime
@@ -29,7 +28,7 @@ def stage(ledger: Ledger, new: HostConfig) -> None:
 
 
 def finalize(agent: Agent, ledger: Ledger) -> Result:
-    """Apply what is staged, and see whether the machine is well; else what there was before is back.
+    """Apply what is staged, an update or its undoing, and see whether the machine is well; else undo that.
 
     The peer reports success then. ServicingError in either case, with the machine as it was before if that could be.
     """
@@ -38,9 +37,9 @@ def finalize(agent: Agent, ledger: Ledger) -> Result:
         apply(old, new)
         failures = run_checks(new.health.checks, ServicingType.RUNTIME_UPDATE)
         if failures:
-            write_log(agent.datastore.parent, failures, datetime.now(UTC))
+            keep_failures(agent.datastore.parent, failures)
             raise health_error(failures)
-    except TwinrootError as error:
+    except (TwinrootError, OSError) as error:
         log.error("The update failed, so that the machine goes back to what it was: %s", error)
         _undo(new, old, as_servicing_error(error))
         ledger.move(Trigger.UNDONE)
@@ -53,8 +52,9 @@ def _undo(new: HostConfig, old: HostConfig, why: ServicingError) -> None:
     """Go back from a configuration that failed; ServicingError with both reasons when that fails too."""
     try:
         apply(new, old)
-    except TwinrootError as error:
-        message = f"{why.message}; and the machine could not go back to what it was: {error.message}"
+    except (TwinrootError, OSError) as error:
+        said = as_servicing_error(error).message
+        message = f"{why.message}; and the machine could not go back to what it was: {said}"
         hint = "put right what is wrong, and update again: nothing is undone by itself any more"
         raise ServicingError(why.name, message, hint=hint, inner=why.inner) from error
 

@@ -1,6 +1,6 @@
 """Staging: writing a complete system onto the half that does not run, without starting it (servicing spec, 6.1, 7.1).
 
-    checks ─▶ materials ─▶ pre-servicing scripts ─▶ room on the ESP ─▶ (intent) ─▶ withdraw ─▶ images ─▶ boot files
+    checks ─▶ pre-servicing scripts ─▶ materials ─▶ room on the ESP ─▶ (intent) ─▶ withdraw ─▶ images ─▶ boot files
     ─▶ configure
 
 Nothing is written before everything that can be known was checked. Before the first byte, the slot is withdrawn from
@@ -18,12 +18,13 @@ from pathlib import Path
 from twinroot.agent.boot import slots
 from twinroot.agent.errors import ServicingError
 from twinroot.agent.osconfig import selinux
-from twinroot.agent.scripts import environment_of, failure, run_on_host
+from twinroot.agent.scripts import environment_of, failure, load, run_on_host
 from twinroot.agent.servicing import boot, machine, sealed
 from twinroot.agent.servicing.configure import configure
 from twinroot.agent.servicing.initrd_needs import without_effect
 from twinroot.agent.servicing.job import Job, Materials
 from twinroot.agent.storage import verity
+from twinroot.agent.storage.added import with_added
 from twinroot.agent.storage.deploy import deploy
 from twinroot.agent.storage.deploy_plan import Deployment, plan_deployment, plan_mounts
 from twinroot.agent.storage.etc_overlay import overlaid_etc
@@ -89,9 +90,9 @@ def _close_leftovers(place: Path) -> None:
     verity.close_leftovers()
 
 
-def run_pre_servicing(job: Job, materials: Materials) -> None:
+def run_pre_servicing(job: Job) -> None:
     """Run the scripts of `preServicing` in the running system; ServicingError for the first that fails."""
-    for loaded in materials.pre_servicing:
+    for loaded in load(job.config.scripts.pre_servicing, "scripts.preServicing", job.kind):
         try:
             run_on_host(loaded, environment_of(loaded.script, job.kind, "/"))
         except (CommandError, MissingToolError) as error:
@@ -105,6 +106,8 @@ def write_system(job: Job, materials: Materials, begin: Callable[[], None], *, e
     mixture, and nothing starts it.
     """
     deployment = plan_deployment(job.devices, job.image, job.kind)
+    if not job.installs:
+        deployment = with_added(deployment, job.devices, lambda path: probe(path).type)
     check_tools(job, deployment)
     _close_leftovers(place_for_new_root())
     boot.RUN.mkdir(parents=True, exist_ok=True)

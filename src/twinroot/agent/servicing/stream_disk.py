@@ -23,6 +23,7 @@ from twinroot.agent.servicing.stage import check_architecture
 from twinroot.agent.storage.disk_facts import candidates, disk_facts, foreign_uuids
 from twinroot.agent.storage.whole_disk import WholeDisk, check_disk, choose_disk, plan_whole_disk
 from twinroot.agent.storage.whole_disk_write import needed_programs, write_whole_disk
+from twinroot.config.host.config import HostConfig
 from twinroot.config.host.scalars import sha384
 from twinroot.config.scalars import ScalarError
 from twinroot.events import phase
@@ -66,7 +67,7 @@ def stream_disk(agent: Agent, order: StreamOrder) -> str:
     Nothing is written before everything that can be known was checked. After an error that comes later the disk has no
     partition table, so that nothing starts from it.
     """
-    check_may_install(multiboot=False, adopts=False)
+    check_may_install(HostConfig(), multiboot=False)
     if order.disk is None:
         _check_choice()
     with opened(order.url, order.sha384, name="its hash") as cosi:

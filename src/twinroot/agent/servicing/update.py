@@ -14,11 +14,12 @@ from twinroot.agent.servicing.agent import Agent, Outcome, Result
 from twinroot.agent.servicing.boot import boot_side, esp_device, mounted_esp
 from twinroot.agent.servicing.finalize import finalize_update
 from twinroot.agent.servicing.image import opened_image
-from twinroot.agent.servicing.job import Job, devices_of, read_materials, root_path, with_image_hash
+from twinroot.agent.servicing.job import Job, devices_of, read_materials, root_of, root_path, with_image_hash
 from twinroot.agent.servicing.ledger import Ledger
 from twinroot.agent.servicing.machine import root_device
 from twinroot.agent.servicing.stage import check_image, run_pre_servicing, write_system
 from twinroot.agent.states import ServicingType, State, Trigger
+from twinroot.agent.storage.devices import Devices
 from twinroot.config.host.config import HostConfig
 from twinroot.formats.cosi.reader import CosiFile
 
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 def update(agent: Agent, ledger: Ledger, config: HostConfig, allowed: Allowed) -> Result:
     """Bring the machine to a configuration, as far as it is allowed. ServicingError when it stays as it is."""
     ledger.forget_error()
+    _check_datastore(ledger.status.spec, config)
     if not allowed.stage and config.image is not None:
         config = _as_staged(config, ledger.status)
         if update_action(ledger.status, config, allowed) is Action.FINALIZE:
@@ -64,13 +66,32 @@ def _stage(agent: Agent, ledger: Ledger, new: HostConfig, kind: ServicingType, c
         raise ServicingError("missing-os-image", message, hint="add the section image")
     check_active_volume(ledger.status)
     devices = devices_of(ledger.status, new, kind)
+    _check_other_half(devices, new)
     status = ledger.status
     job = Job(kind, new, cosi, devices, status.ab_active_volume, status.install_index, agent.variables, agent.emit)
     check_image(job)
+    run_pre_servicing(job)
     materials = read_materials(new, kind)
-    run_pre_servicing(job, materials)
     write_system(job, materials, lambda: _begin(ledger))
     ledger.move(Trigger.AB_UPDATE_STAGED, new_spec=new)
+
+
+def _check_other_half(devices: Devices, new: HostConfig) -> None:
+    """ServicingError unless the new system has a root of its own to be written to."""
+    if not devices.graph.is_on_pair(root_of(new).device_id):
+        message = "this update writes a new system, but / has only one place, which holds the system that runs"
+        hint = "install the machine with the root on a pair of storage.abUpdate.volumePairs"
+        raise ServicingError("invalid-host-configuration-dynamic", message, hint=hint)
+
+
+def _check_datastore(stored: HostConfig, new: HostConfig) -> None:
+    """ServicingError where the new system would look for the datastore in another place than where it is."""
+    before, after = stored.trident.datastore_path, new.trident.datastore_path
+    if stored != HostConfig() and before != after:
+        message = f"an update cannot move the datastore from {before} to {after}"
+        hint = "leave trident.datastorePath as it is: trident get configuration"
+        inner = "datastore-path-changed"
+        raise ServicingError("invalid-host-configuration-dynamic", message, hint=hint, inner=inner)
 
 
 def check_active_volume(status: HostStatus) -> None:

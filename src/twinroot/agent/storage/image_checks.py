@@ -26,6 +26,10 @@ def image_problems(
 
     `active_uuids` are UUIDs of the filesystems that the running halves of pairs hold, by mount point, in an update.
     """
+    for each in devices.storage.filesystems:
+        if each.source == "image" and each.mount_point is None:
+            message = f"the filesystem on {each.device_id} comes from the image, but has no mount point to find it by"
+            yield ServicingError("missing-os-image-filesystem", message, hint="add mountPoint, or source: new")
     wanted = wanted_filesystems(devices)
     there = {each.mount_point: each for each in image.images}
     for path in there.keys() - wanted.keys():

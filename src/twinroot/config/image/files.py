@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pydantic import Field
 
 from twinroot.config.problems import Finding
-from twinroot.config.scalars import NonEmptyStr, OptionalStr, Permissions, Text
+from twinroot.config.scalars import Destination, NonEmptyStr, OptionalStr, Permissions, Text
 from twinroot.config.section import Section
 
 _RECORDED = "Written to the image's history by Image Customizer; ignored in a configuration."
@@ -16,7 +16,7 @@ _RECORDED = "Written to the image's history by Image Customizer; ignored in a co
 class AdditionalFile(Section):
     """A file to put into the image, or onto the media of an ISO or PXE output."""
 
-    destination: NonEmptyStr = Field(
+    destination: Destination = Field(
         description="Absolute path of the file in the image; for `iso` and `pxe`, a path on the media. What is there "
         "already, a link too, is replaced."
     )
@@ -43,7 +43,7 @@ class AdditionalDir(Section):
     source: NonEmptyStr = Field(
         description="Directory to copy from, relative to the directory of this configuration file."
     )
-    destination: NonEmptyStr = Field(description="Absolute path of the directory in the image to copy into.")
+    destination: Destination = Field(description="Absolute path of the directory in the image to copy into.")
     new_dir_permissions: Permissions | None = Field(
         default=None, description="Permissions of directories that are created. The default is 755."
     )

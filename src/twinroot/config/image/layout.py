@@ -81,6 +81,20 @@ def resolve_layout(disk: Disk, path: KeyPath, architecture: str = "x86_64") -> t
     return Layout(disk_size, partitions), []
 
 
+def size_key(disk: Disk, layout: Layout, path: KeyPath) -> KeyPath:
+    """The key that makes a disk as large as it is: `maxSize`, else the size of its largest partition."""
+    if disk.max_size is not None or not layout.partitions:
+        return (*path, "maxSize")
+    return partition_size_key(disk, max(layout.partitions, key=lambda part: part.size), path)
+
+
+def partition_size_key(disk: Disk, partition: ResolvedPartition, path: KeyPath) -> KeyPath:
+    """The key that makes a partition as large as it is."""
+    index = partition.number - 1
+    key = "size" if disk.partitions[index].end is None else "end"
+    return (*path, "partitions", index, key)
+
+
 def type_uuid(type_: str, architecture: str) -> UUID:
     """The UUID of a decoded partition type: a name or a UUID."""
     return partition_type(type_, architecture) if type_ in partition_type_names(architecture) else UUID(type_)
