@@ -240,6 +240,25 @@ def test_no_json_object() -> None:
         assert documents.integrity_problem(text, required=True)
 
 
+def with_fields(count: int, *more: str) -> bytes:
+    """A good document that begins with fields that nobody knows, and others."""
+    fields = [f'"unknown-{number}": 0' for number in range(count)]
+    return ("{" + ", ".join((*fields, *more)) + ", " + json.dumps(base())[1:]).encode()
+
+
+def test_fields_that_appear_twice() -> None:
+    """What nobody knows is ignored, however often it is there."""
+    assert inspect(with_fields(1, '"unknown-0": 1', '"vendor": {"a": 1, "a": 2}'), strict=True).ok
+    (finding,) = inspect(with_fields(1, '"osArch": "arm64"'), strict=False).findings
+    assert "the field 'osArch' appears twice" in finding.message
+
+
+def test_very_many_fields_of_which_one_appears_twice() -> None:
+    """Looking for each among all others would take half an hour."""
+    (finding,) = inspect(with_fields(490_000, '"osArch": "arm64"'), strict=False).findings
+    assert "the field 'osArch' appears twice" in finding.message
+
+
 def old(version: str) -> Json:
     document = base()
     document["version"] = version

@@ -26,6 +26,12 @@ _MOST_VALUES = 500_000
 _VERSION = re.compile(r"([0-9]+)\.([0-9]+)", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _SHA384 = re.compile(r"[0-9a-f]{96}", re.ASCII | re.IGNORECASE)
+# Those that mean something on some level: of two of a name, readers may take either.
+_FIELDS = frozenset(
+    "version osArch osRelease images disk osPackages bootloader id compression integrity "  # noqa: SIM905
+    "image mountPoint fsType fsUuid partType verity roothash hashOffset path compressedSize uncompressedSize sha384 "
+    "size type lbaSize gptRegions number name release arch systemdBoot entries cmdline kernel maxWindowLog".split()
+)
 
 
 def decode(text: bytes) -> tuple[model.Metadata | None, Json, list[Finding]]:
@@ -129,8 +135,11 @@ def _load(text: bytes, found: list[Finding]) -> Json | None:
 def _pairs(pairs: list[tuple[str, Any]]) -> Json:
     obj = dict(pairs)
     if len(obj) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"the field '{next(name for name in names if names.count(name) > 1)}' appears twice")
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen and name in _FIELDS:
+                raise ValueError(f"the field '{name}' appears twice")
+            seen.add(name)
     return obj
 
 
