@@ -17,7 +17,7 @@ import jsonschema
 import pytest
 import zstandard
 from tests.unit.formats.cosi_samples import IMAGE_ID, contents, plan
-from tests.unit.formats.small_file import NAMES, opened, reading, repacked, report, rules, written
+from tests.unit.formats.small_file import NAMES, opened, reading, repacked, report, rewritten, rules, written
 
 from twinroot.errors import FormatError
 from twinroot.formats.cosi import metadata as documents
@@ -180,18 +180,6 @@ def test_pax_header_before_the_marker(written: bytes) -> None:
     info = tarfile.TarInfo("cosi-marker")
     info.pax_headers = {"comment": "x"}
     assert rules(info.tobuf(tarfile.PAX_FORMAT) + written[512:]) == {"T8"}
-
-
-def rewritten(data: bytes, change: Callable[[dict[str, Any]], Any]) -> bytes:
-    """The archive with other metadata and no integrity value, as another writer would have made it."""
-
-    def edit(members: list[tuple[str, bytes]]) -> None:
-        document = json.loads(members[1][1])
-        del document["integrity"]
-        change(document)
-        members[1] = ("metadata.json", json.dumps(document).encode())
-
-    return repacked(data, edit)
 
 
 def every_image(document: dict[str, Any], path: str) -> list[dict[str, Any]]:

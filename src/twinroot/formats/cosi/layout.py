@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from twinroot.errors import FormatError, InputError
 from twinroot.formats import gpt
-from twinroot.formats.cosi.model import ImageFile
+from twinroot.formats.cosi.model import ImageFile, Metadata
 from twinroot.formats.cosi.reader import CosiFile
 
 
@@ -60,3 +60,9 @@ def placed_images(cosi: CosiFile, table: gpt.Table) -> list[Placed]:
             raise FormatError(f"the image of partition {partition.number} is larger than it", where=cosi.name)
         found.append(placed)
     return found
+
+
+def unplaced_hashes(metadata: Metadata) -> list[str]:
+    """The mount points of filesystems whose verity hashes are in no partition (V18), so that a disk lacks them."""
+    placed = {region.image.path for region in metadata.partition_regions()}
+    return [each.mount_point for each in metadata.images if each.verity and each.verity.image.path not in placed]
