@@ -202,9 +202,12 @@ def set_images(path: str, key: str, value: object) -> Callable[[dict[str, Any]],
     [
         (lambda d: None, set()),
         (lambda d: d["compression"].__setitem__("maxWindowLog", 12), {"C3"}),
+        (lambda d: d["compression"].__setitem__("maxWindowLog", 0), set()),
         (lambda d: d["compression"].__setitem__("maxWindowLog", 4_000_000_000), {"C3"}),
         (set_images("_1.raw.zst", "uncompressedSize", 8000), {"R4"}),
         (set_images("_1.raw.zst", "uncompressedSize", 9000), {"R4"}),
+        # Longer than the partition, and so not even decompressed.
+        (set_images("_1.raw.zst", "uncompressedSize", 65537), {"R5"}),
         (set_images("_3.raw.zst", "sha384", "0" * 96), {"C4"}),
         (set_images("_2.raw.zst", "compressedSize", 1), {"3.4"}),
         (lambda d: d["disk"].__setitem__("size", 65536), {"D5"}),

@@ -285,6 +285,13 @@ def test_newer_minor_revisions_are_read_as_the_newest_known() -> None:
     assert rules(document, strict=False) == {"V10"}
 
 
+def test_windows_that_take_much_memory_are_a_warning() -> None:
+    for log, said in ((27, []), (31, ["is 31, for which"]), (2**32 - 1, ["is 4294967295, for which"])):
+        found = inspect(json.dumps(base() | {"compression": {"maxWindowLog": log}}).encode(), strict=True)
+        assert found.ok
+        assert [each.message for each in found.findings] == [f"{e} readers may need 2 GiB of memory" for e in said]
+
+
 def test_packages_may_be_missing_for_azure_container_linux() -> None:
     document = base() | {"osRelease": 'ID=acl\nVARIANT_ID="azurecontainerlinux"\n'}
     del document["osPackages"]

@@ -20,7 +20,7 @@ from twinroot.formats.cosi import metadata as documents
 from twinroot.formats.cosi import tar
 from twinroot.formats.cosi.model import Finding, ImageFile, Metadata
 from twinroot.formats.cosi.writer import METADATA
-from twinroot.formats.zstd_reader import DEFAULT_WINDOW_LOG, Piece, kept, process
+from twinroot.formats.zstd_reader import Piece, kept, process
 from twinroot.units import MIB
 
 # A document of ten thousand packages is about 1 MiB long.
@@ -88,12 +88,9 @@ class CosiFile:
 
         Raises what `decompress` raises, and what `work` does. The check of the hash comes last here, too.
         """
-        limit = self.metadata.max_window_log
-        window_log = DEFAULT_WINDOW_LOG if limit is None else limit
+        length, limit = image.uncompressed_size, self.metadata.max_window_log
         try:
-            yield from process(
-                self.open_image(image), work, length=image.uncompressed_size, max_window_log=window_log, threads=threads
-            )
+            yield from process(self.open_image(image), work, length=length, max_window_log=limit, threads=threads)
         except FormatError as error:
             if error.where:
                 raise

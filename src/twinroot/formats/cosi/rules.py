@@ -20,7 +20,8 @@ from typing import Any
 from twinroot.formats.cosi import model
 from twinroot.formats.cosi.decode import parse_uuid
 from twinroot.formats.cosi.model import Finding
-from twinroot.units import ESP
+from twinroot.formats.zstd_reader import DEFAULT_WINDOW_LOG, LARGEST_WINDOW_LOG
+from twinroot.units import ESP, exact
 
 PREFIX = "images/"
 ENTRY_TYPES = ("uki-standalone", "uki-config", "config")
@@ -45,6 +46,10 @@ def _semantic(metadata: model.Metadata) -> Iterator[Finding]:
     if metadata.version >= (1, 2):
         if metadata.max_window_log is None:
             yield Finding("V9", "$.compression", "is missing")
+        elif metadata.max_window_log > DEFAULT_WINDOW_LOG:
+            room = exact(1 << min(metadata.max_window_log, LARGEST_WINDOW_LOG))
+            message = f"is {metadata.max_window_log}, for which readers may need {room} of memory"
+            yield Finding("C3", "$.compression.maxWindowLog", message, error=False)
         if metadata.disk is None:
             yield Finding("V10", "$.disk", "is missing")
         else:
