@@ -23,6 +23,7 @@ from twinroot.errors import FormatError
 from twinroot.formats.cosi import metadata as documents
 from twinroot.formats.cosi import tar
 from twinroot.formats.cosi.check import verify_cosi
+from twinroot.formats.cosi.layout import read_table
 from twinroot.formats.cosi.metadata import MetadataError
 from twinroot.formats.cosi.reader import open_cosi
 from twinroot.formats.cosi.writer import write_cosi
@@ -243,6 +244,13 @@ def test_rules_of_the_partition_table(written: bytes) -> None:
     assert rules(with_table(written, lambda table: table.__setitem__(600, 1))) == {"D5"}
     assert rules(with_table(written, lambda table: table.__setitem__(510, 0))) == {"P2"}
     assert rules(with_table(written, lambda table: table.__delitem__(slice(17000, None)))) == {"D5"}
+
+
+def test_a_damaged_partition_table_names_its_file(written: bytes) -> None:
+    cosi = opened(with_table(written, lambda table: table.__setitem__(600, 1)))
+    with pytest.raises(FormatError) as caught:
+        read_table(cosi)
+    assert caught.value.where == "test.cosi"
 
 
 def test_older_revisions_are_checked_too(written: bytes) -> None:

@@ -278,6 +278,21 @@ def test_older_revisions(version: str) -> None:
     assert list(metadata.image_files()) == ["images/esp.rawzst", "images/root.rawzst", "images/root-verity.rawzst"]
 
 
+@pytest.mark.parametrize("version", ["1.0", "1.1", "1.2"])
+@pytest.mark.parametrize("key", ["compressedSize", "uncompressedSize", "sha384"])
+def test_one_image_described_in_two_ways(version: str, key: str) -> None:
+    document = base() if version == "1.2" else old(version)
+    if version == "1.2":  # an image that is no region, so that V17 does not speak of it
+        document["disk"]["gptRegions"].pop()
+    document["images"].append(document["images"][1] | {"mountPoint": "/srv", "fsUuid": "other"})
+    assert rules(document, strict=True) == set()
+    again = copy.deepcopy(document["images"][2])
+    again["verity"]["image"][key] = "0" * 96 if key == "sha384" else 5
+    document["images"][2] = again
+    assert rules(document, strict=True) == {"3.4"}
+    assert rules(document, strict=False) == set() and "3.4" in rules(document, strict=False, errors=False)
+
+
 def test_newer_minor_revisions_are_read_as_the_newest_known() -> None:
     document = base() | {"version": "1.7"}
     assert rules(document, strict=True) == set()

@@ -31,7 +31,11 @@ def read_table(cosi: CosiFile) -> gpt.Table | None:
     region = cosi.metadata.gpt_region()
     if region is None or cosi.metadata.disk is None:
         return None
-    return gpt.read_table(io.BytesIO(cosi.read(region.image)), cosi.metadata.disk.size)
+    data = cosi.read(region.image)
+    try:
+        return gpt.read_table(io.BytesIO(data), cosi.metadata.disk.size)
+    except FormatError as error:
+        raise FormatError(error.message, where=cosi.name, hint=error.hint) from error
 
 
 def disk_table(cosi: CosiFile) -> gpt.Table:
