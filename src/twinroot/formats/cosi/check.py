@@ -22,6 +22,7 @@ from twinroot.formats import gpt, vhd
 from twinroot.formats.cosi import metadata as documents
 from twinroot.formats.cosi import model, tar
 from twinroot.formats.cosi.model import Finding, ImageFile, Metadata
+from twinroot.formats.cosi.order import order_findings
 from twinroot.formats.cosi.reader import metadata_text, pread
 from twinroot.formats.cosi.writer import MARKER, METADATA
 from twinroot.formats.zstd_reader import LengthError, Piece, WindowError, process
@@ -102,7 +103,9 @@ def verify(
     metadata = _document(check, members)
     gpt_data = None
     if metadata is not None:
-        _order(check, members, metadata)
+        if metadata.version >= (1, 2) and check.read_at(0, len(MARKER)) != MARKER.encode():
+            check.error("T8", _ARCHIVE, f"does not begin with the bytes '{MARKER}'")
+        check.found += order_findings(members, metadata)
         gpt_data = _images(check, {member.name: member for member in members}, metadata)
     return Report(metadata, tuple(check.found), frozenset(check.whole), gpt_data is not None)
 
@@ -171,39 +174,6 @@ def _document(check: _Check, members: list[tar.Member]) -> Metadata | None:
     return inspection.metadata
 
 
-def _order(check: _Check, members: list[tar.Member], metadata: Metadata) -> None:
-    """Which members there are, and in which order: T7 to T14."""
-    names = [member.name for member in members]
-    images = metadata.image_files()
-    expected = [MARKER, METADATA] if metadata.version >= (1, 2) else [METADATA]
-    region = metadata.gpt_region()
-    expected += [region.image.path] if region else []
-    rules = {MARKER: "T7", METADATA: "T9"}
-    for place, name in enumerate(expected):
-        if names[place : place + 1] != [name]:
-            check.error(rules.get(name, "T10"), name, f"must be member {place + 1} of the archive")
-    if metadata.version >= (1, 2):
-        _marker(check, members)
-        regions = [region.image.path for region in metadata.disk.regions] if metadata.disk else []
-        wanted = set(regions)
-        if [name for name in names if name in wanted] != regions:
-            check.error("T12", _ARCHIVE, "the images are not in the order of the regions")
-    for member in members:
-        if member.name in images or member.name in expected:
-            if not member.regular:
-                check.error("T2", member.name, "is not a regular file")
-        else:
-            check.warning("T13", member.name, "is not mentioned in the metadata and will be ignored")
-
-
-def _marker(check: _Check, members: list[tar.Member]) -> None:
-    if check.read_at(0, len(MARKER)) != MARKER.encode():
-        check.error("T8", _ARCHIVE, f"does not begin with the bytes '{MARKER}'")
-    marker = next((member for member in members if member.name == MARKER), None)
-    if marker is not None and marker.size:
-        check.error("T7", MARKER, "must be empty")
-
-
 def _images(check: _Check, members: dict[str, tar.Member], metadata: Metadata) -> bytes | None:
     """Sizes, hashes and contents of all images; returns the contents of the partition table's.
 
@@ -226,13 +196,10 @@ def _images(check: _Check, members: dict[str, tar.Member], metadata: Metadata) -
 
 
 def _member(check: _Check, members: dict[str, tar.Member], image: ImageFile) -> tar.Member | None:
-    """The member of an image, with the length that it should have."""
+    """The member of an image."""
     member = members.get(image.path)
     if member is None:
         check.error("W1", image.path, "is named in the metadata but missing in the archive")
-    elif member.size != image.compressed_size:
-        message = f"is {member.size} bytes long, but the metadata say {image.compressed_size}"
-        check.error("3.4", image.path, message)
     return member
 
 
