@@ -1,8 +1,9 @@
 """Opening a COSI file: its members, its metadata, and its images as checked streams.
 
-`open_cosi` reads headers and the metadata only and accepts what the reference reader accepts (COSI spec 9); for every
-rule of the format, see `check`. The heart, `CosiFile`, needs no file: a function that gives `size` bytes at an offset
-is enough, so that a file on a web server is read in the same way.
+`open_cosi` reads headers and the metadata only and accepts what the reference reader accepts (COSI spec 9), but for the
+bounds that docs/reference/differences.md lists; for every rule of the format, see `check`. The heart, `CosiFile`, needs
+no file: a function that gives `size` bytes at an offset is enough, so that a file on a web server is read in the same
+way.
 """
 
 from __future__ import annotations
