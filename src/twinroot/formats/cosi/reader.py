@@ -47,6 +47,11 @@ class CosiFile:
     metadata_sha384: str
     findings: tuple[Finding, ...]
 
+    @property
+    def length(self) -> int:
+        """The bytes of the archive, its end included; more may follow in the file."""
+        return max(member.end for member in self.members.values()) + len(tar.END)
+
     def member(self, image: ImageFile) -> tar.Member:
         """The member that holds an image; FormatError if there is none."""
         try:
