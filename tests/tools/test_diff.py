@@ -14,6 +14,7 @@ import pytest
 from tests.images import Finished, command
 from tests.images.synthetic import MIB, Part, small_base
 from tests.tools.test_convert import converted, edit
+from tests.unit.formats.small_file import rewritten
 
 from twinroot.formats.ext4.checksum import crc32c
 from twinroot.tools.run import run
@@ -61,6 +62,15 @@ def test_how_an_image_is_stored_does_not_count(image_format: str, base: Path, tm
     other = converted(base, tmp_path / "other", image_format, tmp_path)
     done = diff(base, other)
     assert (done.code, done.stdout.splitlines()[-1]) == (0, "equal"), done.stdout + done.stderr
+
+
+def test_other_metadata_of_the_same_disk(base: Path, tmp_path: Path) -> None:
+    one, other = converted(base, tmp_path / "one.cosi", "cosi", tmp_path), tmp_path / "other.cosi"
+    other.write_bytes(rewritten(one.read_bytes(), lambda document: document["images"][0].update(mountPoint="/srv")))
+    found = differences(one, other)
+    assert found["metadata"] == [{"name": "partition 2 mount point", "before": "/", "after": "/srv"}]
+    assert not found["equal"] and found["partitions"] == []
+    assert differences(one, one)["metadata"] == []
 
 
 def test_changed_files(base: Path, tmp_path: Path) -> None:

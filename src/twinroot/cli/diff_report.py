@@ -28,6 +28,9 @@ def report(found: ImageDifference, width: int, chars: Characters, *, limit: int 
         lines += [[], _heading("boot"), *(line for field in found.boot for line in _long(field, width, chars))]
     if found.packages:
         lines += [[], _heading("packages"), *_cut(_packages(found.packages, width, chars), limit)]
+    if found.metadata:
+        metadata = [line for field in found.metadata for line in _long(field, width, chars)]
+        lines += [[], _heading("metadata"), *_cut(metadata, limit)]
     for partition in found.partitions:
         lines += [[], *_partition(partition, width, chars, limit)]
     for note in found.notes:
@@ -113,7 +116,10 @@ def first_place(found: ImageDifference) -> str | None:
             return f"{where}, {file.change} {file.kind} {file.path!r}{at}"
         names = ", ".join(field.name for field in partition.fields)
         return f"{where}, {names or 'outside of its files'}" + (f", {byte_text(partition.at)}" if partition.at else "")
-    return "the disk: " + ", ".join(field.name for field in found.disk) if found.disk else None
+    for what, fields in (("the disk", found.disk), ("the metadata", found.metadata)):
+        if fields:
+            return f"{what}: " + ", ".join(field.name for field in fields)
+    return None
 
 
 def _fields(fields: Iterable[Field], width: int, chars: Characters) -> list[Line]:
@@ -132,7 +138,7 @@ def _measure(name: str, value: str | int | None, chars: Characters) -> str:
 
 def _long(field: Field, width: int, chars: Characters) -> list[Line]:
     """A property whose values are long: one below the other, whole."""
-    lines: list[Line] = [[Span("   "), Span(field.name, "dim")]]
+    lines: list[Line] = [[Span("   "), Span(clean(field.name, chars), "dim")]]
     for mark, style, value in (("-", "red", field.before), ("+", "green", field.after)):
         parts = textwrap.wrap(_value(value, chars), width - 6, break_on_hyphens=False) or [""]
         lines += [[Span(f"   {mark if i == 0 else ' '}  ", style), Span(part)] for i, part in enumerate(parts)]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from twinroot.cli.arguments import add_global_flags
 from twinroot.cli.frame import Show, print_json, run_command
+from twinroot.cli.image_place import ImagePlace, image_place, opened_url
 from twinroot.cli.screen import screen_width, wants_color
 from twinroot.events import Emit
 
@@ -18,7 +19,12 @@ if TYPE_CHECKING:
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """The flags of `inspect`."""
-    parser.add_argument("image", type=Path, metavar="FILE", help="a COSI file, or a raw, qcow2, vhd, vhdx disk image")
+    parser.add_argument(
+        "image",
+        type=image_place,
+        metavar="FILE",
+        help="a COSI file, also by its URL (http, https, oci), or a raw, qcow2, vhd, vhdx disk image",
+    )
     parser.add_argument("--json", action="store_true", help="print everything as one JSON object")
     parser.add_argument("--packages", action="store_true", help="also list the installed packages")
     add_global_flags(parser, top=False)
@@ -31,8 +37,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _inspect(arguments: argparse.Namespace, emit: Emit) -> Show:
     from twinroot.output.inspect import inspect_image
+    from twinroot.output.inspect_cosi import cosi_inspection
 
-    found = inspect_image(arguments.image, emit)
+    image: ImagePlace = arguments.image
+    if isinstance(image, Path):
+        found = inspect_image(image, emit)
+    else:
+        with opened_url(image) as cosi:
+            found = cosi_inspection(cosi, cosi.length, allocated=0)
     return lambda: _show(found, arguments)
 
 

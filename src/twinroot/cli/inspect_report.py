@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from twinroot.cli.disk_bar import Segment, draw
 from twinroot.cli.drawing import HUES, Characters, Column, Line, Span, clean, table
+from twinroot.formats.zstd_reader import LARGEST_WINDOW_LOG
 from twinroot.output.inspection import Inspection, PartitionFacts
 from twinroot.units import human
 
@@ -143,7 +144,7 @@ def _pairs(found: Inspection) -> Iterator[tuple[str, str]]:
         yield "image id", found.image_id
     if cosi:
         if cosi.max_window_log is not None:
-            yield "zstd window", f"2^{cosi.max_window_log} ({short(1 << cosi.max_window_log)})"
+            yield "zstd window", _window(cosi.max_window_log)
         yield "metadata sha384", cosi.metadata_sha384
     for p in found.partitions:
         if p.roothash:
@@ -164,3 +165,10 @@ def _packages(found: Inspection, width: int, chars: Characters) -> list[Line]:
         for p in (found.os.packages if found.os and found.os.packages else ())
     ]
     return table(columns, rows, width, chars)
+
+
+def _window(log: int) -> str:
+    """Any number may be there: the power of a large one would take all memory."""
+    if log > LARGEST_WINDOW_LOG:
+        return f"2^{log}, which zstd cannot do"
+    return f"2^{log} ({short(1 << log)})" if log else "0, the default of zstd"

@@ -30,8 +30,10 @@ from twinroot.formats.reused_memory import ReusedMemory
 from twinroot.formats.zstd_frames import MIN_WINDOW_LOG, available_threads, is_zero
 from twinroot.units import KIB, MIB
 
-# What a decoder accepts when the metadata do not say (ZSTD_WINDOWLOG_LIMIT_DEFAULT; COSI spec 3.9).
+# What a decoder accepts when the metadata do not say, or say 0 (ZSTD_WINDOWLOG_LIMIT_DEFAULT; COSI spec 3.9).
 DEFAULT_WINDOW_LOG = 27
+# What the library can do at most (ZSTD_WINDOWLOG_MAX on 64-bit machines).
+LARGEST_WINDOW_LOG = 31
 MAGIC = 0xFD2FB528
 SKIPPABLE_MAGIC = 0x184D2A50
 
@@ -52,10 +54,6 @@ _ZEROS = bytes(_GRAIN)
 _SHORT = 4 * KIB
 _MOST_REMEMBERED = 64
 _CUT_OFF = "the compressed data is cut off"
-
-
-# What the library can do at most (ZSTD_WINDOWLOG_MAX on 64-bit machines).
-_LARGEST_WINDOW_LOG = 31
 
 
 class WindowError(FormatError):
@@ -106,13 +104,14 @@ def decompress(
     chunks: Iterable[bytes],
     *,
     length: int,
-    max_window_log: int = DEFAULT_WINDOW_LOG,
+    max_window_log: int | None = None,
     threads: int | None = None,
 ) -> Iterator[Piece]:
     """Decompress a stream that comes in pieces of any size; yields the output in order, without gaps.
 
-    `length` is what the output must amount to. Raises FormatError for damage, a window beyond `max_window_log`, data
-    that is no zstd frame, and too much or too little output.
+    `length` is what the output must amount to; a `max_window_log` of None or, as in the library, 0 is its default.
+    Raises FormatError for damage, a window beyond `max_window_log`, data that is no zstd frame, and too much or too
+    little output.
     """
     for pieces in process(chunks, kept, length=length, max_window_log=max_window_log, threads=threads):
         yield from pieces
@@ -123,7 +122,7 @@ def process(
     work: Callable[[Iterator[Piece]], _Result],
     *,
     length: int,
-    max_window_log: int = DEFAULT_WINDOW_LOG,
+    max_window_log: int | None = None,
     threads: int | None = None,
 ) -> Generator[_Result, None, None]:
     """Decompress a stream and do `work` on each part of its output; yields what `work` returns, in order.
@@ -132,7 +131,8 @@ def process(
     runs any more when the iteration has ended or was closed. When it returns, the memory of its pieces is used again.
     Raises what `decompress` raises, and what `work` does.
     """
-    if max_window_log > _LARGEST_WINDOW_LOG:
+    max_window_log = max_window_log or DEFAULT_WINDOW_LOG
+    if max_window_log > LARGEST_WINDOW_LOG:
         raise WindowError(f"may need a window of 2^{max_window_log} bytes, more than zstd supports")
     decoder = _Decoder(_Input(iter(chunks)), max_window_log, length)
     # One more than there are cores: while one waits for a disk, or for memory, the others go on.

@@ -15,6 +15,8 @@ from pathlib import Path
 from twinroot.base.image import DiskImage, RawDisk, probe
 from twinroot.distro.packages import InstalledPackage
 from twinroot.events import Emit, phase
+from twinroot.formats.cosi.model import Metadata
+from twinroot.output.compare_metadata import metadata_facts
 from twinroot.output.contents import first_difference, sha256
 from twinroot.output.difference import Field, FileDifference, ImageDifference, PackageDifference, PartitionDifference
 from twinroot.output.inspect import is_cosi
@@ -30,11 +32,12 @@ ALL_TIMES = ("modified", "accessed", "changed")
 
 @dataclass(frozen=True)
 class Side:
-    """One of two images, open: its disk, what `inspect` finds on it, and room for scratch files."""
+    """One of two images, open: its disk, what `inspect` finds on it, room for scratch files, a COSI file's metadata."""
 
     raw: Path
     found: Inspection
     scratch: Path
+    metadata: Metadata | None = None
 
 
 def compare_images(
@@ -56,27 +59,33 @@ def compare_images(
                 partitions += [difference] if difference else []
                 advance(done)
     notes = [f"{path.name}: {note}" for path, side in ((before, one), (after, other)) for note in side.found.notes]
+    packages = package_differences(_packages(one.found), _packages(other.found))
+    boot = _fields(_boot(one.found), _boot(other.found))
+    told = [*boot, *(field for partition in partitions for field in partition.fields)]
+    told += [Field(package.name, package.before, package.after) for package in packages]
     return ImageDifference(
         before=str(before),
         after=str(after),
         disk=_fields(_disk(one.found), _disk(other.found)),
         partitions=tuple(partitions),
-        packages=package_differences(_packages(one.found), _packages(other.found)),
-        boot=_fields(_boot(one.found), _boot(other.found)),
+        packages=packages,
+        boot=boot,
+        metadata=metadata_differences(one.metadata, other.metadata, told),
         notes=tuple(notes),
     )
 
 
 def _open(path: Path, scratch: Path, emit: Emit) -> Side:
     scratch.mkdir()
+    metadata = None
     if is_cosi(path):
         raw = scratch / "disk.raw"
-        _, table = unpack(path, raw, scratch, emit, grow=False)
+        metadata, table = unpack(path, raw, scratch, emit, grow=False)
         image, disk = DiskImage(path, "cosi", table.disk_size), RawDisk(raw, table)
     else:
         image = probe(path)
         disk = open_image(image, scratch, emit)
-    return Side(disk.path, inspect_raw(image, disk), scratch)
+    return Side(disk.path, inspect_raw(image, disk), scratch, metadata)
 
 
 _Pair = tuple[PartitionFacts | None, PartitionFacts | None]
@@ -145,6 +154,21 @@ def _boot(found: Inspection) -> dict[str, str | int | None]:
         "kernels": kernels,
         "unified kernels": ukis,
     }
+
+
+def metadata_differences(before: Metadata | None, after: Metadata | None, told: Iterable[Field]) -> tuple[Field, ...]:
+    """In what two COSI files say something else of their disks, but for what was `told` of these. Pure."""
+    if before is None or after is None:
+        return ()
+    packages = package_differences(_listed(before), _listed(after))
+    fields = _fields(metadata_facts(before), metadata_facts(after))
+    fields += tuple(Field(f"package {package.name}", package.before, package.after) for package in packages)
+    known = {(field.before, field.after) for field in told}
+    return tuple(field for field in fields if (field.before, field.after) not in known)
+
+
+def _listed(metadata: Metadata) -> list[InstalledPackage]:
+    return [InstalledPackage(p.name, p.version, p.release or "", p.arch or "") for p in metadata.packages or ()]
 
 
 def _packages(found: Inspection) -> Sequence[InstalledPackage]:

@@ -64,7 +64,10 @@ class PackageDifference:
 
 @dataclass(frozen=True)
 class ImageDifference:
-    """Everything that differs between the images `before` and `after` (file names). `notes`: what was not looked at."""
+    """Everything that differs between the images `before` and `after` (file names). `notes`: what was not looked at.
+
+    `metadata` is what two COSI files say of their disks.
+    """
 
     before: str
     after: str
@@ -72,12 +75,13 @@ class ImageDifference:
     partitions: tuple[PartitionDifference, ...] = ()
     packages: tuple[PackageDifference, ...] = ()
     boot: tuple[Field, ...] = ()
+    metadata: tuple[Field, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
     def equal(self) -> bool:
         """Whether nothing differs."""
-        return not (self.disk or self.partitions or self.packages or self.boot)
+        return not (self.disk or self.partitions or self.packages or self.boot or self.metadata)
 
 
 def as_json(found: ImageDifference) -> dict[str, Any]:
@@ -90,6 +94,7 @@ def as_json(found: ImageDifference) -> dict[str, Any]:
         "partitions": [_partition(partition) for partition in found.partitions],
         "packages": [{"name": p.name, "before": p.before, "after": p.after} for p in found.packages],
         "boot": [_field(field) for field in found.boot],
+        "metadata": [_field(field) for field in found.metadata],
         "notes": [_text(note) for note in found.notes],
     }
 

@@ -9,7 +9,7 @@ from twinroot.distro.packages import InstalledPackage
 from twinroot.formats import gpt
 from twinroot.formats.cosi.layout import read_table
 from twinroot.formats.cosi.model import Filesystem, ImageFile, Metadata
-from twinroot.formats.cosi.reader import open_cosi
+from twinroot.formats.cosi.reader import CosiFile, open_cosi
 from twinroot.output.inspect_disk import disk_facts, os_name
 from twinroot.output.inspection import (
     BootSummary,
@@ -25,29 +25,33 @@ def inspect_cosi(path: Path) -> Inspection:
     """Everything about a COSI file; FormatError when it is damaged."""
     status = path.stat()
     with open_cosi(path) as cosi:
-        metadata = cosi.metadata
-        table = read_table(cosi)
-        partitions = _partitions(metadata, table) if table else _filesystems(metadata)
-        images = metadata.image_files().values()
-        return Inspection(
-            file=str(path),
-            format="cosi",
-            file_size=status.st_size,
-            allocated=status.st_blocks * 512,
-            disk=disk_facts(table) if table else None,
-            partitions=partitions,
-            os=_system(metadata),
-            boot=_boot(metadata),
-            image_id=str(metadata.id) if metadata.id else None,
-            cosi=CosiFacts(
-                version=f"{metadata.version[0]}.{metadata.version[1]}",
-                max_window_log=metadata.max_window_log,
-                metadata_sha384=cosi.metadata_sha384,
-                compressed=sum(image.compressed_size for image in images),
-                uncompressed=sum(image.uncompressed_size for image in images),
-            ),
-            notes=tuple(str(finding) for finding in cosi.findings),
-        )
+        return cosi_inspection(cosi, status.st_size, allocated=status.st_blocks * 512)
+
+
+def cosi_inspection(cosi: CosiFile, size: int, *, allocated: int) -> Inspection:
+    """The same for one that is open, of so many bytes, of which so many are on this host."""
+    metadata = cosi.metadata
+    table = read_table(cosi)
+    images = metadata.image_files().values()
+    return Inspection(
+        file=cosi.name,
+        format="cosi",
+        file_size=size,
+        allocated=allocated,
+        disk=disk_facts(table) if table else None,
+        partitions=_partitions(metadata, table) if table else _filesystems(metadata),
+        os=_system(metadata),
+        boot=_boot(metadata),
+        image_id=str(metadata.id) if metadata.id else None,
+        cosi=CosiFacts(
+            version=f"{metadata.version[0]}.{metadata.version[1]}",
+            max_window_log=metadata.max_window_log,
+            metadata_sha384=cosi.metadata_sha384,
+            compressed=sum(image.compressed_size for image in images),
+            uncompressed=sum(image.uncompressed_size for image in images),
+        ),
+        notes=tuple(str(finding) for finding in cosi.findings),
+    )
 
 
 def _partitions(metadata: Metadata, table: gpt.Table) -> tuple[PartitionFacts, ...]:

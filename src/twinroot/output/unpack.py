@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+from twinroot.errors import InputError
 from twinroot.events import Emit, phase
 from twinroot.formats import gpt
-from twinroot.formats.cosi.layout import Placed, disk_table, placed_images
+from twinroot.formats.cosi.layout import Placed, disk_table, placed_images, unplaced_hashes
 from twinroot.formats.cosi.model import ImageFile, Metadata
 from twinroot.formats.cosi.reader import CosiFile, open_cosi
 from twinroot.formats.source import FileRegion
@@ -30,10 +31,14 @@ from twinroot.tools.e2fsprogs import Location
 def unpack(path: Path, raw: Path, scratch: Path, emit: Emit, *, grow: bool = True) -> tuple[Metadata, gpt.Table]:
     """Write the disk in a COSI file to `raw`; `grow` gives shrunken ext filesystems their partitions' sizes back.
 
-    Raises FormatError for a damaged file and InputError for one of a revision that has no partition table.
+    Raises FormatError for a damaged file and InputError for one that is no whole disk: of a revision without a
+    partition table, or with verity hashes in no partition.
     """
     with open_cosi(path) as cosi:
         table = disk_table(cosi)
+        for mount_point in unplaced_hashes(cosi.metadata):
+            message = f"the verity hashes of {mount_point} have no partition on the disk, which could not start without"
+            raise InputError(message, where=str(path), hint="install it with trident, which has a partition for them")
         images = placed_images(cosi, table)
         total = sum(placed.image.uncompressed_size for placed in images)
         growing = _growing(cosi.metadata, images) if grow else set()

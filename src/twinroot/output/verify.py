@@ -6,7 +6,8 @@ from pathlib import Path
 
 from twinroot.errors import InputError
 from twinroot.events import Emit, phase
-from twinroot.formats.cosi.check import Report, verify_cosi
+from twinroot.formats.cosi.check import Report, verify, verify_cosi
+from twinroot.formats.cosi.reader import CosiFile
 from twinroot.output.inspect import is_cosi
 
 
@@ -21,3 +22,9 @@ def verify_file(path: Path, emit: Emit) -> Report:
             return verify_cosi(path, progress=advance)
     except OSError as error:
         raise InputError(f"the file cannot be read: {error.strerror}", where=str(path)) from error
+
+
+def verify_open(cosi: CosiFile, emit: Emit) -> Report:
+    """Check one that is open, through what it is read by; raises what reading from there does."""
+    with phase(emit, "verify", f"Verifying {cosi.name}", total=cosi.length) as advance:
+        return verify(cosi.read_at, progress=advance)

@@ -30,6 +30,7 @@ FOUND = ImageDifference(
     ),
     packages=(PackageDifference("vim", "1-1", "1-2"), PackageDifference("curl", None, "7")),
     boot=(Field("command line", "quiet " * 30, "verbose"),),
+    metadata=(Field("partition 2 mount point", "/", None),),
     notes=("b.raw: the packages could not be read",),
 )
 
@@ -45,6 +46,7 @@ def test_everything_is_shown() -> None:
         "   size      1 GiB   2 GiB",
         "~  vim      1-1     1-2",
         "+  curl             7",
+        "   partition 2 mount point",
         "partition 1  esp  - removed",
         "partition 2  /  ~ changed",
         "   filesystem UUID  u1      u2",
@@ -83,6 +85,8 @@ def test_first_place() -> None:
     assert first_place(in_file) == "partition 2 (/), changed file '/etc/same', byte 40: 0102 to 0304"
     in_bytes = ImageDifference("a", "b", partitions=(PartitionDifference(2, "/", "changed", at=AT),))
     assert first_place(in_bytes) == "partition 2 (/), outside of its files, byte 40: 0102 to 0304"
+    in_metadata = ImageDifference("a", "b", metadata=FOUND.metadata)
+    assert first_place(in_metadata) == "the metadata: partition 2 mount point"
     assert first_place(ImageDifference("a", "b")) is None
 
 

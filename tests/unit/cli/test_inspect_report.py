@@ -7,6 +7,7 @@ from dataclasses import replace
 from uuid import UUID
 
 import pytest
+from tests.memory import little_memory
 
 from twinroot.cli.drawing import UTF8, paint
 from twinroot.cli.inspect_report import report, short
@@ -94,6 +95,17 @@ def test_a_cosi_file_before_1_2_has_no_bar(width: int) -> None:
     assert "COSI 1.1 file" in shown
     assert "┌" not in shown
     assert "ab" * 20 in shown
+
+
+@pytest.mark.parametrize(
+    ("log", "shown"),
+    [(23, "2^23 (8 MiB)"), (0, "0, the default of zstd"), (2**32 - 1, "2^4294967295, which zstd cannot do")],
+)
+def test_windows(log: int, shown: str) -> None:
+    """The largest that the format has room for takes no memory here."""
+    cosi = CosiFacts("1.2", log, "ab" * 48, MIB, GIB)
+    with little_memory(MIB):
+        assert f"zstd window      {shown}" in screen(replace(DISK, format="cosi", cosi=cosi), 100)
 
 
 def test_json_has_every_key_and_is_plain_json() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -54,3 +55,15 @@ def repacked(data: bytes, change: Callable[[list[tuple[str, bytes]]], Any], owne
             info.size, info.uname = len(content), owner
             archive.addfile(info, io.BytesIO(content))
     return out.getvalue()
+
+
+def rewritten(data: bytes, change: Callable[[dict[str, Any]], Any]) -> bytes:
+    """The archive with other metadata and no integrity value, as another writer would have made it."""
+
+    def edit(members: list[tuple[str, bytes]]) -> None:
+        document = json.loads(members[1][1])
+        del document["integrity"]
+        change(document)
+        members[1] = ("metadata.json", json.dumps(document).encode())
+
+    return repacked(data, edit)

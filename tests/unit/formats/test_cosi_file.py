@@ -17,12 +17,13 @@ import jsonschema
 import pytest
 import zstandard
 from tests.unit.formats.cosi_samples import IMAGE_ID, contents, plan
-from tests.unit.formats.small_file import NAMES, opened, reading, repacked, report, rules, written
+from tests.unit.formats.small_file import NAMES, opened, reading, repacked, report, rewritten, rules, written
 
 from twinroot.errors import FormatError
 from twinroot.formats.cosi import metadata as documents
 from twinroot.formats.cosi import tar
 from twinroot.formats.cosi.check import verify_cosi
+from twinroot.formats.cosi.layout import read_table
 from twinroot.formats.cosi.metadata import MetadataError
 from twinroot.formats.cosi.reader import open_cosi
 from twinroot.formats.cosi.writer import write_cosi
@@ -182,18 +183,6 @@ def test_pax_header_before_the_marker(written: bytes) -> None:
     assert rules(info.tobuf(tarfile.PAX_FORMAT) + written[512:]) == {"T8"}
 
 
-def rewritten(data: bytes, change: Callable[[dict[str, Any]], Any]) -> bytes:
-    """The archive with other metadata and no integrity value, as another writer would have made it."""
-
-    def edit(members: list[tuple[str, bytes]]) -> None:
-        document = json.loads(members[1][1])
-        del document["integrity"]
-        change(document)
-        members[1] = ("metadata.json", json.dumps(document).encode())
-
-    return repacked(data, edit)
-
-
 def every_image(document: dict[str, Any], path: str) -> list[dict[str, Any]]:
     filesystems = document["images"]
     images = [r["image"] for r in document["disk"]["gptRegions"]] + [f["image"] for f in filesystems]
@@ -214,9 +203,12 @@ def set_images(path: str, key: str, value: object) -> Callable[[dict[str, Any]],
     [
         (lambda d: None, set()),
         (lambda d: d["compression"].__setitem__("maxWindowLog", 12), {"C3"}),
+        (lambda d: d["compression"].__setitem__("maxWindowLog", 0), set()),
         (lambda d: d["compression"].__setitem__("maxWindowLog", 4_000_000_000), {"C3"}),
         (set_images("_1.raw.zst", "uncompressedSize", 8000), {"R4"}),
         (set_images("_1.raw.zst", "uncompressedSize", 9000), {"R4"}),
+        # Longer than the partition, and so not even decompressed.
+        (set_images("_1.raw.zst", "uncompressedSize", 65537), {"R5"}),
         (set_images("_3.raw.zst", "sha384", "0" * 96), {"C4"}),
         (set_images("_2.raw.zst", "compressedSize", 1), {"3.4"}),
         (lambda d: d["disk"].__setitem__("size", 65536), {"D5"}),
@@ -252,6 +244,13 @@ def test_rules_of_the_partition_table(written: bytes) -> None:
     assert rules(with_table(written, lambda table: table.__setitem__(600, 1))) == {"D5"}
     assert rules(with_table(written, lambda table: table.__setitem__(510, 0))) == {"P2"}
     assert rules(with_table(written, lambda table: table.__delitem__(slice(17000, None)))) == {"D5"}
+
+
+def test_a_damaged_partition_table_names_its_file(written: bytes) -> None:
+    cosi = opened(with_table(written, lambda table: table.__setitem__(600, 1)))
+    with pytest.raises(FormatError) as caught:
+        read_table(cosi)
+    assert caught.value.where == "test.cosi"
 
 
 def test_older_revisions_are_checked_too(written: bytes) -> None:
@@ -318,6 +317,17 @@ def test_headers_of_large_members() -> None:
         tar.header("images/" + "x" * 300, 0)
     long_name = "images/" + "x" * 80 + "/" + "y" * 90
     assert next(tar.walk(reading(tar.header(long_name, 5)))).name == long_name
+
+
+@pytest.mark.parametrize("form", [b"%07o\0", b"%06o \0", b"%6o\0 ", b"%08o"])
+def test_checksums_of_headers_in_other_forms(written: bytes, form: bytes) -> None:
+    """POSIX asks for octal digits that end in a space or NUL. In our own files it is a byte that changed."""
+    for owner, expected in (("", set()), ("twinroot", {"T2"})):
+        data = bytearray(repacked(written, lambda members: None, owner))
+        for member in list(tar.walk(reading(bytes(data)))):
+            stored = slice(member.header + 148, member.header + 156)
+            data[stored] = form % int(data[stored].strip(b"\0 "), 8)
+        assert rules(bytes(data)) == expected
 
 
 def test_damaged_headers_never_crash() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import tarfile
+
 import pytest
 from tests.memory import little_memory
+from tests.unit.formats.small_file import reading
 
 from twinroot.errors import FormatError
 from twinroot.formats.cosi import metadata, tar
@@ -27,6 +30,22 @@ def test_an_archive_of_endless_members() -> None:
 def test_as_many_members_as_there_may_be() -> None:
     data = b"".join(tar.header(f"images/{number}", 0) for number in range(4096)) + bytes(1024)
     assert len(list(tar.walk(lambda offset, size: data[offset : offset + size]))) == 4096
+
+
+def with_name(path: str, number: int = 0) -> bytes:
+    """A member whose name is in an extended header, as POSIX has it."""
+    info = tarfile.TarInfo(f"images/{number}")
+    info.pax_headers = {"path": f"{path}{number}"}
+    return info.tobuf(tarfile.PAX_FORMAT)
+
+
+def test_long_names_of_members() -> None:
+    """Each would be remembered."""
+    assert [len(member.name) for member in tar.walk(reading(with_name("x" * 4095) + bytes(1024)))] == [4096]
+    with pytest.raises(FormatError, match="a name of more than 4096 bytes"):
+        list(tar.walk(reading(with_name("x" * 4096))))
+    with pytest.raises(FormatError, match="at most 65536 are read"):
+        list(tar.walk(reading(with_name("x" * 65536))))
 
 
 @pytest.mark.parametrize("value", [b"[]", b"{}", b"0", b'{"a":0}'])

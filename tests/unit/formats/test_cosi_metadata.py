@@ -132,7 +132,7 @@ BREAKING = [
     (put("images", 0, "image", "uncompressedSize", value=-1), {"S4"}, {"S4"}),
     (put("images", 0, "image", "uncompressedSize", value=1.5), {"S4"}, {"S4"}),
     (put("images", 0, "image", "uncompressedSize", value=True), {"S4"}, {"S4"}),
-    (put("images", 0, "image", "uncompressedSize", value=2**64), {"S4"}, {"S4"}),
+    *((put("images", 0, "image", "uncompressedSize", value=size), {"S4"}, {"S4"}) for size in (2**63, 2**64)),
     (put("images", 0, "image", "sha384", value="g" * 96), {"S4"}, {"S4"}),
     (put("images", 0, "fsType", value="zfs"), {"S5"}, {"S5"}),
     (put("images", 0, "partType", value="boot"), {"S5"}, {"S5"}),
@@ -145,6 +145,7 @@ BREAKING = [
     (drop("bootloader", "systemdBoot", "entries"), {"S9"}, {"S9"}),
     *((drop(*ENTRIES, 0, key), {"S9"}, {"S9"}) for key in ("type", "path", "cmdline", "kernel")),
     *((drop("disk", key), {"S10"}, {"S10"}) for key in ("size", "type", "lbaSize")),
+    (put("disk", "size", value=2**63), {"S10"}, {"S10"}),
     (drop(*REGIONS, 1, "number"), {"S10"}, {"S10"}),
     (put(*REGIONS, 1, "number", value=2**32), {"S10"}, {"S10"}),
     (drop("compression", "maxWindowLog"), {"S11"}, {"S11"}),
@@ -240,6 +241,25 @@ def test_no_json_object() -> None:
         assert documents.integrity_problem(text, required=True)
 
 
+def with_fields(count: int, *more: str) -> bytes:
+    """A good document that begins with fields that nobody knows, and others."""
+    fields = [f'"unknown-{number}": 0' for number in range(count)]
+    return ("{" + ", ".join((*fields, *more)) + ", " + json.dumps(base())[1:]).encode()
+
+
+def test_fields_that_appear_twice() -> None:
+    """What nobody knows is ignored, however often it is there."""
+    assert inspect(with_fields(1, '"unknown-0": 1', '"vendor": {"a": 1, "a": 2}'), strict=True).ok
+    (finding,) = inspect(with_fields(1, '"osArch": "arm64"'), strict=False).findings
+    assert "the field 'osArch' appears twice" in finding.message
+
+
+def test_very_many_fields_of_which_one_appears_twice() -> None:
+    """Looking for each among all others would take half an hour."""
+    (finding,) = inspect(with_fields(490_000, '"osArch": "arm64"'), strict=False).findings
+    assert "the field 'osArch' appears twice" in finding.message
+
+
 def old(version: str) -> Json:
     document = base()
     document["version"] = version
@@ -258,12 +278,34 @@ def test_older_revisions(version: str) -> None:
     assert list(metadata.image_files()) == ["images/esp.rawzst", "images/root.rawzst", "images/root-verity.rawzst"]
 
 
+@pytest.mark.parametrize("version", ["1.0", "1.1", "1.2"])
+@pytest.mark.parametrize("key", ["compressedSize", "uncompressedSize", "sha384"])
+def test_one_image_described_in_two_ways(version: str, key: str) -> None:
+    document = base() if version == "1.2" else old(version)
+    if version == "1.2":  # an image that is no region, so that V17 does not speak of it
+        document["disk"]["gptRegions"].pop()
+    document["images"].append(document["images"][1] | {"mountPoint": "/srv", "fsUuid": "other"})
+    assert rules(document, strict=True) == set()
+    again = copy.deepcopy(document["images"][2])
+    again["verity"]["image"][key] = "0" * 96 if key == "sha384" else 5
+    document["images"][2] = again
+    assert rules(document, strict=True) == {"3.4"}
+    assert rules(document, strict=False) == set() and "3.4" in rules(document, strict=False, errors=False)
+
+
 def test_newer_minor_revisions_are_read_as_the_newest_known() -> None:
     document = base() | {"version": "1.7"}
     assert rules(document, strict=True) == set()
     assert rules(document, strict=True, errors=False) == {"M4"}
     del document["disk"]
     assert rules(document, strict=False) == {"V10"}
+
+
+def test_windows_that_take_much_memory_are_a_warning() -> None:
+    for log, said in ((27, []), (31, ["is 31, for which"]), (2**32 - 1, ["is 4294967295, for which"])):
+        found = inspect(json.dumps(base() | {"compression": {"maxWindowLog": log}}).encode(), strict=True)
+        assert found.ok
+        assert [each.message for each in found.findings] == [f"{e} readers may need 2 GiB of memory" for e in said]
 
 
 def test_packages_may_be_missing_for_azure_container_linux() -> None:

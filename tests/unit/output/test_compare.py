@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
+from uuid import UUID
 
 import pytest
 
 from twinroot.distro.packages import InstalledPackage
-from twinroot.output.compare import MODIFIED, file_differences, package_differences
+from twinroot.formats.cosi import model
+from twinroot.output.compare import MODIFIED, file_differences, metadata_differences, package_differences
 from twinroot.output.contents import ByteDifference, Content
 from twinroot.output.difference import (
     Field,
@@ -20,6 +22,9 @@ from twinroot.output.difference import (
     as_json,
 )
 from twinroot.output.listing import Entry
+from twinroot.units import LINUX_GENERIC, MIB
+
+IMAGE, HASHES = (model.ImageFile(f"images/{name}.zst", 10, MIB, "ab" * 48) for name in ("root", "hashes"))
 
 
 def data(text: bytes) -> Content:
@@ -81,6 +86,48 @@ def test_packages() -> None:
         PackageDifference("c", None, "1-1.x86_64"),
         PackageDifference("k", "1-1.x86_64 2-1.x86_64", "2-1.x86_64 3-1.x86_64"),
     )
+
+
+SAID = model.Metadata(
+    (1, 2),
+    "x86_64",
+    "ID=a\nVERSION_ID=1\n",
+    (model.Filesystem(IMAGE, "/", "ext4", "u1", LINUX_GENERIC, model.Verity(HASHES, "ab" * 32)),),
+    model.Disk(4 * MIB, "gpt", 512, (model.Region(IMAGE, "partition", 2), model.Region(HASHES, "partition", 3))),
+    (model.Package("bash", "5", "1", "x86_64"),),
+    model.Bootloader("grub"),
+    UUID(int=1),
+    21,
+)
+FILESYSTEM = SAID.images[0]
+ENTRY = model.BootEntry("config", "/e", "quiet", "6.1")
+
+
+@pytest.mark.parametrize(
+    ("after", "name", "values"),
+    [
+        (replace(SAID, os_arch="arm64"), "architecture", ("x86_64", "arm64")),
+        (replace(SAID, os_release="ID=a\nVERSION_ID=2\n"), "os-release VERSION_ID", ("1", "2")),
+        (replace(SAID, images=(replace(FILESYSTEM, mount_point="/x"),)), "partition 2 mount point", ("/", "/x")),
+        (
+            replace(SAID, images=(replace(FILESYSTEM, verity=model.Verity(HASHES, "cd" * 32)),)),
+            "partition 2 root hash",
+            ("ab" * 32, "cd" * 32),
+        ),
+        (replace(SAID, bootloader=model.Bootloader("systemd-boot")), "boot loader", ("grub", "systemd-boot")),
+        (replace(SAID, bootloader=model.Bootloader("grub", (ENTRY,))), "boot entry 1", (None, "config /e 6.1 quiet")),
+        (replace(SAID, packages=()), "package bash", ("5-1.x86_64", None)),
+    ],
+)
+def test_metadata(after: model.Metadata, name: str, values: tuple[str | None, str | None]) -> None:
+    """Of COSI files whose partitions are the same."""
+    assert metadata_differences(SAID, after, ()) == (Field(name, *values),)
+    assert metadata_differences(SAID, after, [Field("told of the disk", *values)]) == ()
+    assert metadata_differences(SAID, None, ()) == ()
+
+
+def test_how_a_file_is_made_does_not_count_in_its_metadata() -> None:
+    assert metadata_differences(SAID, replace(SAID, version=(1, 3), id=UUID(int=2), max_window_log=27), ()) == ()
 
 
 def test_json_of_any_bytes() -> None:

@@ -10,9 +10,12 @@ from twinroot.agent.errors import ServicingError
 from twinroot.agent.storage.image_source import CONNECT_TIMEOUT, open_image
 from twinroot.config.host.config import HostConfig
 from twinroot.errors import TwinrootError
+from twinroot.formats.cosi.order import order_findings
 from twinroot.formats.cosi.reader import CosiFile
 
 log = logging.getLogger(__name__)
+
+_MOST_FINDINGS = 20
 
 
 @contextmanager
@@ -29,7 +32,7 @@ def opened_image(config: HostConfig) -> Iterator[CosiFile | None]:
 @contextmanager
 def opened(url: str, sha384: str, *, name: str, connect_timeout: float = CONNECT_TIMEOUT) -> Iterator[CosiFile]:
     """The image at a URL while the block runs. ServicingError `load-cosi`; `name` is what the user calls the hash."""
-    if sha384 == "ignored" and url.startswith("http://"):
+    if sha384 == "ignored" and url.lower().startswith("http://"):
         log.warning("Nobody vouches for this image: it comes over http, and %s is 'ignored'", name)
     with ExitStack() as stack:
         try:
@@ -37,7 +40,17 @@ def opened(url: str, sha384: str, *, name: str, connect_timeout: float = CONNECT
         except TwinrootError as error:
             message = f"{error.where or 'the image'}: {error.message}"
             raise ServicingError("load-cosi", message, hint=error.hint) from error
+        _tell(cosi)
         yield cosi
+
+
+def _tell(cosi: CosiFile) -> None:
+    """Log what breaks the format's rules without making the image useless, as the reference reader does not mind it."""
+    found = [*cosi.findings, *order_findings(list(cosi.members.values()), cosi.metadata)]
+    for finding in found[:_MOST_FINDINGS]:
+        log.warning("Tolerated in the image: %s", finding)
+    if len(found) > _MOST_FINDINGS:
+        log.warning("Tolerated in the image: %d other things", len(found) - _MOST_FINDINGS)
 
 
 def _connect_timeout(params: Mapping[str, object]) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from posixpath import commonpath
 
 from twinroot.agent.errors import ServicingError
 from twinroot.agent.states import ServicingType
@@ -93,7 +92,7 @@ def _verity(devices: Devices, both: Pairs) -> Iterator[ServicingError]:
         if (device is None) != (found.verity is None):
             has, lacks = ("image", "configuration") if device is None else ("configuration", "image")
             yield ServicingError("verity-mismatch", f"the {has} protects {path} by verity, the {lacks} does not")
-        elif found.verity and found.verity.hash_offset is not None:
+        elif found.verity and (found.verity.hash_offset is not None or found.verity.image.path == found.image.path):
             message = f"the hashes of {path} lie behind its data, but the configuration has a partition for them"
             yield ServicingError("verity-mismatch", message)
 
@@ -112,7 +111,7 @@ def _esp(wanted: Mapping[str, Filesystem], image: Metadata) -> Iterator[Servicin
 
 
 def _boot(image: Metadata) -> Iterator[ServicingError]:
-    above = [each for each in image.images if commonpath(("/boot", each.mount_point)) == each.mount_point]
+    above = [each for each in image.images if each.mount_point in ("/", "/boot")]
     found = max(above, key=lambda each: len(each.mount_point), default=None)
     if found is None or found.fs_type not in EXT:
         what = f"{found.mount_point} is {found.fs_type}" if found else "the image has none"

@@ -12,7 +12,7 @@ from twinroot.agent.storage.disk_plan import DiskFacts
 from twinroot.agent.storage.image_checks import EXT
 from twinroot.errors import FormatError
 from twinroot.formats import gpt
-from twinroot.formats.cosi.layout import Placed
+from twinroot.formats.cosi.layout import Placed, unplaced_hashes
 from twinroot.formats.cosi.model import Metadata
 from twinroot.units import ESP, MIB, exact
 
@@ -135,6 +135,9 @@ def _check_start(table: gpt.Table, images: Sequence[Placed], metadata: Metadata,
         raise ServicingError("derive-host-configuration", message)
     if not any(each.mount_point == "/" for each in metadata.images):
         raise ServicingError("derive-host-configuration", "nothing can start from this image: it has no root")
+    for mount_point in unplaced_hashes(metadata):
+        message = f"nothing can start from this image: the verity hashes of {mount_point} are in no partition"
+        raise ServicingError("derive-host-configuration", message)
 
 
 def _check_uuids(table: gpt.Table, foreign: frozenset[UUID]) -> None:

@@ -21,11 +21,19 @@ T = TypeVar("T")
 Json = dict[str, Any]
 
 U32, U64 = 2**32 - 1, 2**64 - 1
+# What Linux takes for the length of a file or disk (off_t).
+_LONGEST = 2**63 - 1
 # A document of ten thousand packages has a tenth of it. Empty lists take twenty times their text once they are read.
 _MOST_VALUES = 500_000
 _VERSION = re.compile(r"([0-9]+)\.([0-9]+)", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _SHA384 = re.compile(r"[0-9a-f]{96}", re.ASCII | re.IGNORECASE)
+# Those that mean something on some level: of two of a name, readers may take either.
+_FIELDS = frozenset(
+    "version osArch osRelease images disk osPackages bootloader id compression integrity "  # noqa: SIM905
+    "image mountPoint fsType fsUuid partType verity roothash hashOffset path compressedSize uncompressedSize sha384 "
+    "size type lbaSize gptRegions number name release arch systemdBoot entries cmdline kernel maxWindowLog".split()
+)
 
 
 def decode(text: bytes) -> tuple[model.Metadata | None, Json, list[Finding]]:
@@ -79,7 +87,7 @@ class _Walk:
     def text(self, obj: Json, key: str, path: str, rule: str) -> str:
         return self.get(obj, key, str, path, rule, "")
 
-    def number(self, obj: Json, key: str, path: str, rule: str, most: int = U64) -> int:
+    def number(self, obj: Json, key: str, path: str, rule: str, most: int) -> int:
         return self.in_range(self.get(obj, key, int, path, rule, 0), f"{path}.{key}", rule, most)
 
     def in_range(self, value: int, path: str, rule: str, most: int) -> int:
@@ -129,8 +137,11 @@ def _load(text: bytes, found: list[Finding]) -> Json | None:
 def _pairs(pairs: list[tuple[str, Any]]) -> Json:
     obj = dict(pairs)
     if len(obj) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"the field '{next(name for name in names if names.count(name) > 1)}' appears twice")
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen and name in _FIELDS:
+                raise ValueError(f"the field '{name}' appears twice")
+            seen.add(name)
     return obj
 
 
@@ -196,8 +207,8 @@ def _image(obj: Json, key: str, path: str, rule: str, walk: _Walk) -> model.Imag
     sha384 = walk.text(image, "sha384", path, "S4")
     if isinstance(image.get("sha384"), str) and not _SHA384.fullmatch(sha384):
         walk.bad("S4", f"{path}.sha384", "must be 96 hexadecimal digits")
-    compressed = walk.number(image, "compressedSize", path, "S4")
-    uncompressed = walk.number(image, "uncompressedSize", path, "S4")
+    compressed = walk.number(image, "compressedSize", path, "S4", U64)
+    uncompressed = walk.number(image, "uncompressedSize", path, "S4", _LONGEST)
     return model.ImageFile(walk.text(image, "path", path, "S4"), compressed, uncompressed, sha384.lower())
 
 
@@ -243,7 +254,7 @@ def _verity(obj: Json, path: str, walk: _Walk) -> model.Verity:
 
 def _disk(obj: Json, walk: _Walk) -> model.Disk:
     path = "$.disk"
-    size = walk.number(obj, "size", path, "S10")
+    size = walk.number(obj, "size", path, "S10", _LONGEST)
     kind = walk.text(obj, "type", path, "S10")
     lba_size = walk.number(obj, "lbaSize", path, "S10", U32)
     regions = walk.optional(obj, "gptRegions", list, path, "S10") or []

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from twinroot.errors import FormatError, InputError
 from twinroot.formats import gpt
-from twinroot.formats.cosi.model import ImageFile
+from twinroot.formats.cosi.model import ImageFile, Metadata
 from twinroot.formats.cosi.reader import CosiFile
 
 
@@ -31,7 +31,11 @@ def read_table(cosi: CosiFile) -> gpt.Table | None:
     region = cosi.metadata.gpt_region()
     if region is None or cosi.metadata.disk is None:
         return None
-    return gpt.read_table(io.BytesIO(cosi.read(region.image)), cosi.metadata.disk.size)
+    data = cosi.read(region.image)
+    try:
+        return gpt.read_table(io.BytesIO(data), cosi.metadata.disk.size)
+    except FormatError as error:
+        raise FormatError(error.message, where=cosi.name, hint=error.hint) from error
 
 
 def disk_table(cosi: CosiFile) -> gpt.Table:
@@ -60,3 +64,9 @@ def placed_images(cosi: CosiFile, table: gpt.Table) -> list[Placed]:
             raise FormatError(f"the image of partition {partition.number} is larger than it", where=cosi.name)
         found.append(placed)
     return found
+
+
+def unplaced_hashes(metadata: Metadata) -> list[str]:
+    """The mount points of filesystems whose verity hashes are in no partition (V18), so that a disk lacks them."""
+    placed = {region.image.path for region in metadata.partition_regions()}
+    return [each.mount_point for each in metadata.images if each.verity and each.verity.image.path not in placed]

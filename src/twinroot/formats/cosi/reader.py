@@ -1,8 +1,9 @@
 """Opening a COSI file: its members, its metadata, and its images as checked streams.
 
-`open_cosi` reads headers and the metadata only and accepts what the reference reader accepts (COSI spec 9); for every
-rule of the format, see `check`. The heart, `CosiFile`, needs no file: a function that gives `size` bytes at an offset
-is enough, so that a file on a web server is read in the same way.
+`open_cosi` reads headers and the metadata only and accepts what the reference reader accepts (COSI spec 9), but for the
+bounds that docs/reference/differences.md lists; for every rule of the format, see `check`. The heart, `CosiFile`, needs
+no file: a function that gives `size` bytes at an offset is enough, so that a file on a web server is read in the same
+way.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from twinroot.formats.cosi import metadata as documents
 from twinroot.formats.cosi import tar
 from twinroot.formats.cosi.model import Finding, ImageFile, Metadata
 from twinroot.formats.cosi.writer import METADATA
-from twinroot.formats.zstd_reader import DEFAULT_WINDOW_LOG, Piece, kept, process
+from twinroot.formats.zstd_reader import Piece, kept, process
 from twinroot.units import MIB
 
 # A document of ten thousand packages is about 1 MiB long.
@@ -45,6 +46,11 @@ class CosiFile:
     metadata: Metadata
     metadata_sha384: str
     findings: tuple[Finding, ...]
+
+    @property
+    def length(self) -> int:
+        """The bytes of the archive, its end included; more may follow in the file."""
+        return max(member.end for member in self.members.values()) + len(tar.END)
 
     def member(self, image: ImageFile) -> tar.Member:
         """The member that holds an image; FormatError if there is none."""
@@ -88,12 +94,9 @@ class CosiFile:
 
         Raises what `decompress` raises, and what `work` does. The check of the hash comes last here, too.
         """
-        limit = self.metadata.max_window_log
-        window_log = DEFAULT_WINDOW_LOG if limit is None else limit
+        length, limit = image.uncompressed_size, self.metadata.max_window_log
         try:
-            yield from process(
-                self.open_image(image), work, length=image.uncompressed_size, max_window_log=window_log, threads=threads
-            )
+            yield from process(self.open_image(image), work, length=length, max_window_log=limit, threads=threads)
         except FormatError as error:
             if error.where:
                 raise

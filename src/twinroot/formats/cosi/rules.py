@@ -20,7 +20,8 @@ from typing import Any
 from twinroot.formats.cosi import model
 from twinroot.formats.cosi.decode import parse_uuid
 from twinroot.formats.cosi.model import Finding
-from twinroot.units import ESP
+from twinroot.formats.zstd_reader import DEFAULT_WINDOW_LOG, LARGEST_WINDOW_LOG
+from twinroot.units import ESP, exact
 
 PREFIX = "images/"
 ENTRY_TYPES = ("uki-standalone", "uki-config", "config")
@@ -45,6 +46,10 @@ def _semantic(metadata: model.Metadata) -> Iterator[Finding]:
     if metadata.version >= (1, 2):
         if metadata.max_window_log is None:
             yield Finding("V9", "$.compression", "is missing")
+        elif metadata.max_window_log > DEFAULT_WINDOW_LOG:
+            room = exact(1 << min(metadata.max_window_log, LARGEST_WINDOW_LOG))
+            message = f"is {metadata.max_window_log}, for which readers may need {room} of memory"
+            yield Finding("C3", "$.compression.maxWindowLog", message, error=False)
         if metadata.disk is None:
             yield Finding("V10", "$.disk", "is missing")
         else:
@@ -154,6 +159,7 @@ def _spec_files(metadata: model.Metadata) -> Iterator[tuple[str, str, str]]:
         yield from _spec_path(where, image)
     for index, region in enumerate(metadata.disk.regions if metadata.disk else ()):
         yield from _spec_path(f"$.disk.gptRegions[{index}].image", region.image)
+    yield from _spec_same(metadata)
     for index, filesystem in enumerate(metadata.images):
         where = f"$.images[{index}]"
         if not filesystem.mount_point.startswith("/"):
@@ -168,6 +174,15 @@ def _spec_files(metadata: model.Metadata) -> Iterator[tuple[str, str, str]]:
     esps = sum(fs.part_type == ESP for fs in metadata.images)
     if esps != 1:
         yield "A3", "$.images", f"there must be exactly one EFI system partition, but there are {esps}"
+
+
+def _spec_same(metadata: model.Metadata) -> Iterator[tuple[str, str, str]]:
+    """Images without a region, whose descriptions V17 does not compare."""
+    regions = {region.image.path for region in metadata.partition_regions()} if metadata.version >= (1, 2) else set()
+    first: dict[str, model.ImageFile] = {}
+    for where, image, _ in _used_images(metadata):
+        if image.path not in regions and first.setdefault(image.path, image) != image:
+            yield "3.4", where, f"the sizes or the SHA-384 of '{image.path}' are other ones than before"
 
 
 def _spec_path(where: str, image: model.ImageFile) -> Iterator[tuple[str, str, str]]:

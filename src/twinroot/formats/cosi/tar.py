@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from twinroot.errors import FormatError
-from twinroot.units import MIB, round_up
+from twinroot.units import KIB, round_up
 
 BLOCK = 512
 END = bytes(2 * BLOCK)
@@ -24,8 +24,9 @@ _OCTAL_LIMIT = 8**11
 _MODE = 0o400
 _SIZE_AT = slice(124, 136)
 _CHECKSUM_AT = slice(148, 156)
-# Extended headers hold names; what claims to be longer is damaged.
-_MAX_EXTENDED = MIB
+# Extended headers hold names; what claims to be longer is damaged, or meant to be remembered for each member.
+_MAX_EXTENDED = 64 * KIB
+_MAX_NAME = 4 * KIB
 # Several times as many as the partitions of any disk; a bound for what an archive can make us remember.
 MAX_MEMBERS = 4096
 _PAX_LOCAL, _PAX_GLOBAL, _LONG_NAME, _LONG_LINK = b"x", b"g", b"L", b"K"
@@ -124,6 +125,8 @@ def _member(read_at: ReadAt, start: int) -> Member | None:
             name, size = records.get("path", name), _pax_size(records, offset, size)
         offset += BLOCK + round_up(length, BLOCK)
     raw_name = name if name is not None else _plain_name(block)
+    if len(raw_name.encode()) > _MAX_NAME:
+        raise FormatError(f"the tar header at byte {start} has a name of more than {_MAX_NAME} bytes")
     tidy = block[_CHECKSUM_AT] == b"%06o\0 " % _checksum(block)
     owner = _text(block[265:297])
     plain = raw_name.removeprefix("./")
@@ -170,7 +173,8 @@ def _text(field: bytes) -> str:
 
 def _extended(read_at: ReadAt, offset: int, length: int) -> bytes:
     if length > _MAX_EXTENDED:
-        raise FormatError(f"the extended tar header at byte {offset - BLOCK} is {length} bytes long")
+        said = f"is {length} bytes long, at most {_MAX_EXTENDED} are read"
+        raise FormatError(f"the extended tar header at byte {offset - BLOCK} {said}")
     content = read_at(offset, length)
     if len(content) < length:
         raise CutOffError(f"the archive is cut off at byte {offset + len(content)}")

@@ -9,14 +9,18 @@ from uuid import UUID
 
 import pytest
 from tests.unit.agent.disk_cosi import Part, table_of, write_disk_cosi
+from tests.unit.formats.small_file import rewritten
 
 from twinroot.agent.errors import ServicingError
 from twinroot.agent.servicing.stream_disk import expected_sha384
 from twinroot.agent.storage.disk_facts import DISK_NAME
 from twinroot.agent.storage.disk_plan import DiskFacts, Use
 from twinroot.agent.storage.whole_disk import Candidate, WholeDisk, check_disk, choose_disk, plan_whole_disk
+from twinroot.errors import InputError
+from twinroot.events import silent
 from twinroot.formats.cosi.layout import disk_table, placed_images
 from twinroot.formats.cosi.reader import open_cosi
+from twinroot.output.unpack import unpack
 from twinroot.units import GIB, MIB
 
 ESP_PART, ROOT_PART = Part(b"esp", 8, "/boot/efi", "vfat"), Part(b"root" * 1000, 16, "/")
@@ -105,6 +109,29 @@ def test_what_cannot_be_planned(tmp_path: Path) -> None:
     # Of a disk with boot code a BIOS starts.
     with pytest.raises(ServicingError, match="no EFI system partition"):
         planned(write_disk_cosi(tmp_path / "b.cosi", ROOT_PART, disk_size=64 * MIB), boot_code=b"code")
+
+
+def with_loose_hashes(path: Path) -> Path:
+    """An image whose root has its verity hashes in no partition."""
+    write_disk_cosi(path, ESP_PART, ROOT_PART, disk_size=64 * MIB)
+
+    def change(document: dict[str, Any]) -> None:
+        image = document["images"][1]["image"] | {"path": "images/hash.zst"}
+        document["images"][1]["verity"] = {"image": image, "roothash": "ab" * 32}
+
+    path.write_bytes(rewritten(path.read_bytes(), change))
+    return path
+
+
+def test_hashes_without_a_partition(tmp_path: Path) -> None:
+    """Which the metadata's schema allows."""
+    cosi = with_loose_hashes(tmp_path / "a.cosi")
+    with pytest.raises(ServicingError, match="the verity hashes of / are in no partition") as caught:
+        planned(cosi)
+    assert caught.value.name == "derive-host-configuration"
+    with pytest.raises(InputError, match="the verity hashes of / have no partition"):
+        unpack(cosi, tmp_path / "disk.raw", tmp_path, silent)
+    assert not (tmp_path / "disk.raw").exists()
 
 
 def test_tables_that_cannot_be_written(tmp_path: Path) -> None:
