@@ -39,4 +39,5 @@ def planned_disk(directory: Path, text: str = CONFIG, image_id: UUID = IMAGE_ID)
     path.write_text(text)
     loaded = load_image_config(path)
     assert loaded.layout is not None
-    return plan_new_disk(loaded.layout, loaded.config.storage.filesystems, Identity(image_id))
+    storage = loaded.config.storage
+    return plan_new_disk(loaded.layout, storage.filesystems, Identity(image_id), storage.boot_type)

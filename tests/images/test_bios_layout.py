@@ -27,9 +27,15 @@ os: {bootloader: {resetType: hard-reset}}
 """
 
 
+WITH_ESP = CONFIG.replace("{id: root, size: grow}", "{id: root, size: 150M}, {id: esp, type: esp, size: 8M}").replace(
+    "mountPoint: /}]", "mountPoint: /}, {deviceId: esp, type: fat32, mountPoint: /boot/efi}]"
+)
+
+
 @pytest.mark.skipif(not (MODULES / "boot.img").exists(), reason="the host has no grub-pc-bin")
-def test_the_hosts_grub_helps_out(small: Path, place: Workplace) -> None:
-    done = place.run(small, CONFIG)
+@pytest.mark.parametrize("config", [CONFIG, WITH_ESP], ids=["alone", "with an ESP"])
+def test_the_hosts_grub_helps_out(small: Path, place: Workplace, config: str) -> None:
+    done = place.run(small, config)
     assert done.code == 0, done.stderr
     assert "WARN" in done.stderr and "grub-pc-bin" in done.stderr and "this host's is used" in done.stderr
     disk = place.out / "image"
@@ -50,6 +56,11 @@ def test_the_hosts_grub_helps_out(small: Path, place: Workplace) -> None:
     for name in ("normal.mod", "ext2.mod", "moddep.lst"):
         assert f"/{name}/" in listing
     assert "kernel.img" not in listing
+    for path, mode in (("/boot/grub", "0700"), ("/boot/grub/i386-pc", "0700"), ("/boot/grub/grub.cfg", "0600")):
+        shown = subprocess.run(
+            ["debugfs", "-R", f"stat {path}", f"{disk}?offset={2 * MIB}"], capture_output=True, text=True, check=True
+        )
+        assert re.search(rf"Mode: +{mode}\b", shown.stdout), shown.stdout
     parts = subprocess.run(["sfdisk", "--verify", disk], capture_output=True, text=True, check=True)
     assert "No errors detected" in parts.stdout
 

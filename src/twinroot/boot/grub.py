@@ -92,6 +92,8 @@ def hard_reset(chroot: Chroot, disk: PlannedDisk, facts: GrubFacts, arguments: A
     if grub_script.uses_entry_files(read_text(root, facts.config) or ""):
         _reset_entries(root, disk, facts, arguments)
     check_arrived(root, facts, (*arguments.every, *arguments.usual))
+    if bios:
+        grub_bios.close(root, facts.directory)
     return bios
 
 

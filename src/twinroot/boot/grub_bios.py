@@ -70,6 +70,15 @@ def install(chroot: Chroot, disk: PlannedDisk, facts: GrubFacts) -> BiosBoot:
     return BiosBoot(boot_code(read_made(modules / "boot.img"), sector), placed_core(core, sector, partition.size))
 
 
+def close(root: Path, directory: str) -> None:
+    """Take the rights of group and others off grub's directory and all in it, as for BIOS machines (§16)."""
+    top = resolve_inside(root, directory)
+    for path in (top, *sorted(top.rglob("*"))):
+        mode = stat.S_IMODE(path.lstat().st_mode)
+        if not path.is_symlink() and mode & 0o077:
+            path.chmod(mode & ~0o077)
+
+
 def early_configuration(boot: PlacedMount, facts: GrubFacts) -> str:
     """What the core image runs first: find the filesystem that holds /boot."""
     filesystem = boot.partition.filesystem

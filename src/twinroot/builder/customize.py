@@ -133,11 +133,11 @@ def _open_base(request: CustomizeRequest, image_file: Path, scratch: Path, mount
     if distro.packages == "deb" and request.rpm_sources:
         raise InputError("--rpm-source cannot be used with a base image that is made of Debian packages")
     identity, time = _identity(request, image_file, emit), build_time()
-    layout = request.config.layout
+    layout, storage = request.config.layout, request.config.config.storage
     if layout:
-        planned = plan_new_disk(layout, request.config.config.storage.filesystems, identity)
+        planned = plan_new_disk(layout, storage.filesystems, identity, storage.boot_type)
     else:
-        renew = identity if request.config.config.storage.reset_partitions_uuids_type else None
+        renew = identity if storage.reset_partitions_uuids_type else None
         planned = plan_kept_disk(disk.table, facts.filesystems, renew)
         require([PROGRAMS[p.copy_identity[0]] for p in planned.partitions if p.copy_identity])
     planned.holding("/")

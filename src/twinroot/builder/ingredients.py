@@ -35,7 +35,7 @@ _KEYS: dict[Action, tuple[str, ...]] = {
     Action.FILES: ("os.additionalFiles",),
     Action.SERVICES: ("os.services",),
     Action.MODULES: ("os.modules",),
-    Action.BOOT_LOADER: ("os.bootloader", "os.kernelCommandLine", "os.selinux"),
+    Action.BOOT_LOADER: ("storage.bootType", "os.bootloader", "os.kernelCommandLine", "os.selinux"),
     Action.KERNEL_ARGUMENTS: ("os.kernelCommandLine",),
     Action.SELINUX: ("os.selinux",),
     Action.OVERLAYS: ("os.overlays",),

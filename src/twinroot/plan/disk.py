@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from twinroot.config.image.btrfs import BtrfsSubvolume
 from twinroot.config.image.layout import Layout
 from twinroot.config.image.mount_point import MountPoint
-from twinroot.config.image.storage import Filesystem
+from twinroot.config.image.storage import BootType, Filesystem
 from twinroot.errors import InputError
 from twinroot.formats import gpt
 from twinroot.plan.facts import BaseFilesystem
@@ -84,11 +84,15 @@ class PlannedPartition:
 
 @dataclass(frozen=True)
 class PlannedDisk:
-    """The whole disk. `repartitioned` says that the layout comes from the config, not from the base."""
+    """The whole disk. `repartitioned` says that the layout comes from the config, not from the base.
+
+    `boot_type` is what the config says of the machine, efi or legacy; None where the partitions have to say it.
+    """
 
     table: gpt.Table
     partitions: tuple[PlannedPartition, ...]
     repartitioned: bool
+    boot_type: BootType | None = None
 
     @property
     def mounted(self) -> tuple[PlannedPartition, ...]:
@@ -129,9 +133,10 @@ class PlannedDisk:
 
     @property
     def bios_boot(self) -> PlannedPartition | None:
-        """The partition that holds grub's core image on a disk for BIOS machines; None on a disk with an ESP."""
+        """The partition that holds grub's core image on a disk for BIOS machines; None on a disk for EFI machines."""
         found = next((p for p in self.partitions if p.entry.type_uuid == BIOS_GRUB), None)
-        return None if self.esp else found
+        boot_type = self.boot_type or ("efi" if self.esp else "legacy")
+        return found if boot_type == "legacy" else None
 
 
 @dataclass(frozen=True)
@@ -154,7 +159,9 @@ def mount_path(partition: PlannedPartition) -> str:
     return mounts[0][1].path if mounts else ""
 
 
-def plan_new_disk(layout: Layout, filesystems: Sequence[Filesystem], identity: Identity) -> PlannedDisk:
+def plan_new_disk(
+    layout: Layout, filesystems: Sequence[Filesystem], identity: Identity, boot_type: BootType | None = None
+) -> PlannedDisk:
     """The disk that a `storage.disks` section describes."""
     by_device = {f.device_id: f for f in filesystems if f.type}
     planned = []
@@ -172,7 +179,7 @@ def plan_new_disk(layout: Layout, filesystems: Sequence[Filesystem], identity: I
         filesystem = _new_filesystem(wanted, identity) if wanted else None
         planned.append(PlannedPartition(entry, partition.start, partition.size, field, filesystem))
     table = gpt.Table(identity.uuid("disk"), layout.disk_size, tuple(p.entry for p in planned))
-    return PlannedDisk(table, tuple(planned), repartitioned=True)
+    return PlannedDisk(table, tuple(planned), repartitioned=True, boot_type=boot_type)
 
 
 def _new_filesystem(wanted: Filesystem, identity: Identity) -> PlannedFilesystem:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from tests.planned import planned_disk
@@ -17,6 +18,27 @@ storage:
   filesystems: [{deviceId: os, type: xfs, mountPoint: /}]
 os: {bootloader: {resetType: hard-reset}}
 """
+
+BOTH = """
+storage:
+  bootType: legacy
+  disks:
+    - partitionTableType: gpt
+      maxSize: 1G
+      partitions: [{id: b, type: bios-grub, size: 1M}, {id: e, type: esp, size: 8M}, {id: os, size: grow}]
+  filesystems:
+    - {deviceId: e, type: fat32, mountPoint: /boot/efi}
+    - {deviceId: os, type: ext4, mountPoint: /}
+os: {bootloader: {resetType: hard-reset}}
+"""
+
+
+def test_the_boot_type_decides_where_there_are_partitions_for_both(tmp_path: Path) -> None:
+    legacy = planned_disk(tmp_path, BOTH)
+    assert legacy.esp is legacy.partitions[1]
+    assert legacy.bios_boot is legacy.partitions[0]
+    assert planned_disk(tmp_path, BOTH.replace("legacy", "efi")).bios_boot is None
+    assert replace(legacy, boot_type=None).bios_boot is None, "as a kept layout has it"
 
 
 def test_the_core_finds_boot(tmp_path: Path) -> None:
