@@ -1,4 +1,4 @@
-"""Name servers for programs of an image, tried with a static busybox as the image."""
+"""Name servers and proxies for programs of an image, tried with a static busybox as the image."""
 
 from __future__ import annotations
 
@@ -49,3 +49,17 @@ def test_the_hosts_name_servers_are_lent_with_the_network(root: Path, kind: str)
     assert lent == Path("/etc/resolv.conf").read_text()
     assert own == ("old" if "write_text" in kind else "")
     assert unchanged and names == ["resolv.conf"] and left == "own\n"
+
+
+def test_proxies_are_named_with_the_network_alone(root: Path) -> None:
+    program = """
+os.environ |= {"https_proxy": "http://proxy:3128", "NO_PROXY": "localhost", "OTHER": "x"}
+with open_chroot(root) as chroot:
+    for network in (True, False):
+        shown = chroot.run(["/bin/sh", "-c", "env"], network=network).stdout.splitlines()
+        found.append(sorted(line for line in shown if "roxy" in line.lower() or "OTHER" in line))
+print(json.dumps(found))
+"""
+    with_network, without = isolated(OPEN_CHROOT + "found = []" + program, root)
+    assert with_network == ["NO_PROXY=localhost", "https_proxy=http://proxy:3128"]
+    assert without == []

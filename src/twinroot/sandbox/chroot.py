@@ -27,7 +27,7 @@ from twinroot.sandbox.mounts import Mounts
 from twinroot.sandbox.paths import resolve_inside
 from twinroot.sandbox.refused import call_filter
 from twinroot.sandbox.resolver import lent_resolver
-from twinroot.tools.run import Result, run
+from twinroot.tools.run import Result, proxies, run
 
 _NODES = ("null", "zero", "full", "random", "urandom", "tty")
 _LINKS = {"fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2", "ptmx": "pts/ptmx"}
@@ -61,7 +61,7 @@ class Chroot:
         fills: bool = False,
     ) -> Result:
         """Run a program of the image; as `tools.run.run`. `network` lets it reach the host's network,
-        and know its name servers. One that `fills` the tree is ended when its disk stays full.
+        and know its name servers and proxies. One that `fills` the tree is ended when its disk stays full.
 
         One that `may_mount` is in a user namespace of its own, in which it may mount, name the host and set up the
         network; it cannot make device nodes there, nor write attributes such as SELinux labels.
@@ -72,7 +72,8 @@ class Chroot:
         # Without our modules, which it does not need: quicker, and none of them can be what is to be changed.
         command = [sys.executable, "-I", "-S", "-B", enter.__file__, str(self.root), options, *argv]
         refused = call_filter(may_mount=may_mount, network=network)
-        given = {"environment": ENVIRONMENT | dict(env or {}), "filter": refused.hex()}
+        environment = ENVIRONMENT | (proxies() if network else {}) | dict(env or {})
+        given = {"environment": environment, "filter": refused.hex()}
         outside = {"TWINROOT_ENTER": json.dumps(given)}
         with lent_resolver(self.root) if network else nullcontext():
             room = self.root if fills else None

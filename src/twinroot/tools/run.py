@@ -37,6 +37,8 @@ _FULL_SECONDS = 10
 _NOTHING = 256 * KIB
 _LINE_END = re.compile(rb"\r\n|[\r\n]")
 _PASSED_ON = ("HOME", "USER", "TMPDIR", "SOURCE_DATE_EPOCH", "TERM")
+# Programs differ in which of both cases they look at.
+_PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,12 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     env = {"PATH": _search_path(), "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
     env |= {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     return env | dict(extra or {})
+
+
+def proxies() -> dict[str, str]:
+    """The variables that say which proxies lead to the network, for programs that use it."""
+    names = [*_PROXIES, *map(str.upper, _PROXIES)]
+    return {name: os.environ[name] for name in names if name in os.environ}
 
 
 def find(program: str) -> str:
