@@ -71,7 +71,7 @@ def _ingredients(request: CustomizeRequest, step: Step, digests: Digests) -> Ite
     if file:
         yield from _named_files(file, _KEYS.get(step.action, ()), digests)
     if step.action is Action.PACKAGES and file:
-        yield Ingredient("os.packages", _text(repr(file.packages)))
+        yield Ingredient("os.packages", _text(repr(request.packages(file))))
         yield from _repositories(request, digests)
     if step.action in _SCRIPTS and file:
         # A script sees the directory of its configuration file, and may read anything there.

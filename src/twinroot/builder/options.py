@@ -25,6 +25,7 @@ class Options:
     compression_level: int | None = None
     rpm_sources: tuple[Path, ...] = ()
     disable_base_repositories: bool = False
+    snapshot_time: str | None = None
     script_network: bool = False
     cache_dir: Path | None = None
     why_rebuild: bool = False

@@ -114,7 +114,7 @@ def _fstab_identifiers(work: OsWork, _step: Step) -> None:
 def _packages(work: OsWork, step: Step) -> None:
     sources = PackageSources(work.request.rpm_sources, work.request.base_repositories)
     places = PackageWork(work.build.cache, work.build.scratch)
-    changes = work.file(step).packages
+    changes = work.request.packages(work.file(step))
     with phase(work.emit, "packages", "Changing packages", total=1000, unit="permille") as advance:
         apply_packages(work.chroot, work.distro, changes, sources, places, _counter(advance))
 

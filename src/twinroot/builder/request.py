@@ -5,17 +5,21 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from twinroot.builder.build_directory import check_cache_outside, check_output_outside
 from twinroot.builder.options import Options, check_options
+from twinroot.config.image.file import ConfigFile
 from twinroot.config.image.not_built import UNBUILT_FORMATS, unbuilt
 from twinroot.config.image.output_rules import disk_of_the_format, removed_package_manager
+from twinroot.config.image.packages import PackageChanges, point_in_time
 from twinroot.config.image.preview_features import PreviewFeature
 from twinroot.config.load import LoadedConfig, ReadConfig
 from twinroot.config.problems import KeyPath
 from twinroot.config.resources import resource_problems
+from twinroot.config.scalars import ScalarError
 from twinroot.config.section import UnreadableError
 from twinroot.distro.rpm_sources import check_sources
 from twinroot.errors import InputError, Problem
@@ -43,9 +47,15 @@ class CustomizeRequest:
     compression_level: int
     rpm_sources: tuple[Path, ...]
     base_repositories: bool
+    snapshot_time: datetime | None = None
     script_network: bool = False
     cache_dir: Path | None = None
     why_rebuild: bool = False
+
+    def packages(self, file: ConfigFile) -> PackageChanges:
+        """What a file wants of packages, at the time that the command line names."""
+        changes = file.packages
+        return replace(changes, snapshot_time=self.snapshot_time) if self.snapshot_time else changes
 
 
 def resolve_request(read: ReadConfig, options: Options) -> CustomizeRequest:
@@ -80,6 +90,7 @@ def resolve_request(read: ReadConfig, options: Options) -> CustomizeRequest:
         compression_level=_level(options.compression_level, config),
         rpm_sources=options.rpm_sources,
         base_repositories=not options.disable_base_repositories,
+        snapshot_time=_snapshot_time(options.snapshot_time, config),
         script_network=options.script_network,
         cache_dir=options.cache_dir,
         why_rebuild=options.why_rebuild,
@@ -92,12 +103,25 @@ def choose_base(config: LoadedConfig, image_file: Path | None, image: str | None
         return image_file
     if image:
         found = from_specification(image)
-        feature: PreviewFeature = "input-image-oci"
-        if feature not in config.config.preview_features:
-            hint = f"add {feature} to the list previewFeatures of the configuration"
-            raise InputError(f"--image needs the preview feature '{feature}'", hint=hint)
+        _need_feature(config, "input-image-oci", "--image")
         return found
     return from_config(config.config.input.image) or config.resolve(_INPUT)
+
+
+def _need_feature(config: LoadedConfig, feature: PreviewFeature, flag: str) -> None:
+    if feature not in config.config.preview_features:
+        hint = f"add {feature} to the list previewFeatures of the configuration"
+        raise InputError(f"{flag} needs the preview feature '{feature}'", hint=hint)
+
+
+def _snapshot_time(text: str | None, config: LoadedConfig) -> datetime | None:
+    if text is None:
+        return None
+    _need_feature(config, "package-snapshot-time", "--package-snapshot-time")
+    try:
+        return point_in_time(text)
+    except ScalarError as error:
+        raise InputError(f"--package-snapshot-time: {error.message}", hint=error.hint) from error
 
 
 def _refuse_cosi(base: Path) -> None:

@@ -16,6 +16,7 @@ COLORS = ("always", "auto", "never")
 # Those that we write first, for messages; the others are the peer's, and a run says that they are not built yet. Not
 # taken from the configuration's model, which takes long to import.
 WRITTEN_FORMATS = ("cosi", "raw", "qcow2", "vhd", "vhd-fixed", "vhdx")
+_REFUSED = "not built yet: refused"
 OUTPUT_FORMATS = (*WRITTEN_FORMATS, "iso", "pxe-dir", "pxe-tar", "baremetal-image")
 
 
@@ -72,6 +73,32 @@ def add_compatible_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--disable-telemetry", action="store_true", help="accepted for compatibility: there is no telemetry"
     )
+    parser.add_argument("--timestamp-file", action=_NotBuilt, metavar="PATH", help=_REFUSED)
+
+
+class _NotBuilt(argparse.Action):
+    """A flag or a command of the peer that is known and cannot be done: said whatever else the command line lacks."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, _namespace: object, _values: object, name: str | None = None
+    ) -> None:
+        parser.error(f"{name or self.metavar} is not built yet in this version of twinroot")
+
+
+def add_unbuilt_flags(parser: argparse.ArgumentParser) -> None:
+    """Flags of the peer's `customize` that are not built yet."""
+    for name, value in (
+        ("--tools-dir", "DIR"),
+        ("--setfiles-context", "LABEL"),
+        ("--output-selinux-policy-path", "DIR"),
+    ):
+        parser.add_argument(name, action=_NotBuilt, metavar=value, help=_REFUSED)
+
+
+def add_unbuilt_command(commands: Any, name: str) -> None:
+    """A sub-command of the peer that is not built yet, whatever its flags: none is one to this parser."""
+    parser = commands.add_parser(name, help=_REFUSED, add_help=False, prefix_chars="\0")
+    parser.add_argument("words", nargs="*", action=_NotBuilt, metavar=name, help=_REFUSED)
 
 
 def output_format(text: str) -> str:

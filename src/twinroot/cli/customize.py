@@ -50,6 +50,10 @@ def add_flags(parser: argparse.ArgumentParser, *, needs_build_dir: bool = True) 
     parser.add_argument(
         "--disable-base-image-rpm-repos", action="store_true", help="do not use the base image's own repositories"
     )
+    parser.add_argument(
+        "--package-snapshot-time", metavar="TIME",
+        help="only packages published before this time, in place of os.packages.snapshotTime; for tdnf only",
+    )  # fmt: skip
     parser.add_argument("--script-network", action="store_true", help="let scripts reach this host's network")
     parser.add_argument(
         "--cosi-compression-level", type=int, metavar="N", help="zstd level for COSI, 1 to 22 (default: 3)"
@@ -88,6 +92,7 @@ def options(arguments: argparse.Namespace) -> Options:
         compression_level=arguments.cosi_compression_level,
         rpm_sources=tuple(Path(source) for source in split_list(arguments.rpm_source)),
         disable_base_repositories=arguments.disable_base_image_rpm_repos,
+        snapshot_time=arguments.package_snapshot_time or None,
         script_network=arguments.script_network,
         cache_dir=arguments.cache_dir,
         why_rebuild=arguments.why_rebuild,

@@ -8,10 +8,16 @@ from collections.abc import Sequence
 
 from twinroot import __version__
 from twinroot.cli import convert, customize, validate
-from twinroot.cli.arguments import CompatibleParser, add_compatible_flags, add_global_flags
+from twinroot.cli.arguments import (
+    CompatibleParser,
+    add_compatible_flags,
+    add_global_flags,
+    add_unbuilt_command,
+    add_unbuilt_flags,
+)
 
 # Global flags that take a value, which must not be mistaken for a sub-command.
-_VALUED = ("--log-level", "--log-format", "--log-color", "--log-file")
+_VALUED = ("--log-level", "--log-format", "--log-color", "--log-file", "--timestamp-file")
 _PLAIN = ("--disable-telemetry",)
 
 
@@ -51,6 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
         "customize", help="customise a base image (the default)", description="Make an image from a base image."
     )
     customize.add_flags(command)
+    add_unbuilt_flags(command)
     add_compatible_flags(command)
     command.set_defaults(run=customize.run)
     command = commands.add_parser(
@@ -66,6 +73,8 @@ def build_parser() -> argparse.ArgumentParser:
     validate.add_compatible_flags(command)
     add_compatible_flags(command)
     command.set_defaults(run=validate.run_compatible)
+    for name in ("create", "inject-files"):
+        add_unbuilt_command(commands, name)
     return parser
 
 

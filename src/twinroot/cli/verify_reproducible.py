@@ -101,12 +101,12 @@ def _build(arguments: argparse.Namespace, build_dir: Path, output: Path, epoch: 
     import twinroot
     from twinroot.epoch import VARIABLE
     from twinroot.errors import TwinrootError
-    from twinroot.tools.run import start, stop
+    from twinroot.tools.run import proxies, start, stop
 
     flags = [f"--build-dir={build_dir}", f"--output-image-file={output}", *customize_flags(arguments)]
     if arguments.log_file:
         flags.append(f"--log-file={arguments.log_file}.{count}")
-    env = {VARIABLE: str(epoch), "PYTHONPATH": str(Path(twinroot.__file__).parent.parent)}
+    env = {VARIABLE: str(epoch), "PYTHONPATH": str(Path(twinroot.__file__).parent.parent)} | proxies()
     if path := os.environ.get("TWINROOT_TOOL_PATH"):
         env["TWINROOT_TOOL_PATH"] = path
     sys.stderr.flush()

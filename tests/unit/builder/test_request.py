@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,28 @@ def resolve(directory: Path, text: str, **options: object) -> CustomizeRequest:
     given: dict[str, object] = {"image_file": directory / "base.raw", "output_file": directory / "o.raw"}
     given |= {"output_format": "raw"} | options
     return resolve_request(load_image_config(directory / "c.yaml"), Options(build_dir=directory, **given))  # type: ignore[arg-type]
+
+
+def test_the_snapshot_time_of_the_command_line_counts_for_every_file(tmp_path: Path) -> None:
+    text = "os: {packages: {install: [jq], snapshotTime: 2024-01-01}}"
+    request = resolve(tmp_path, FEATURES + text, snapshot_time="2025-02-03")
+    changes = request.packages(request.config.files[0])
+    assert changes.snapshot_time == datetime(2025, 2, 3, tzinfo=UTC) and changes.install == ("jq",)
+    before = resolve(tmp_path, FEATURES + text)
+    assert before.packages(before.config.files[0]).snapshot_time == datetime(2024, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "time", "said"),
+    [
+        ("os: {hostname: x}", "2025-02-03", "needs the preview feature 'package-snapshot-time'"),
+        (FEATURES + "os: {hostname: x}", "yesterday", "'yesterday' is not a point in time"),
+    ],
+)
+def test_wrong_snapshot_times_of_the_command_line(tmp_path: Path, text: str, time: str, said: str) -> None:
+    with pytest.raises(InputError, match="--package-snapshot-time") as caught:
+        resolve(tmp_path, text, snapshot_time=time)
+    assert said in str(caught.value)
 
 
 def test_the_table_of_this_test_is_complete() -> None:

@@ -24,6 +24,7 @@ FLAGS = ["--build-dir", "b", "--config-file", "c"]
         (["--log-level", "debug", *FLAGS], ["--log-level", "debug", "customize", *FLAGS]),
         (["--log-level=debug", *FLAGS], ["--log-level=debug", "customize", *FLAGS]),
         (["--log-level", "debug", "customize", *FLAGS], ["--log-level", "debug", "customize", *FLAGS]),
+        (["--timestamp-file", "t", "validate-config"], ["--timestamp-file", "t", "validate-config"]),
         (["--log-file", "customize", *FLAGS], ["--log-file", "customize", "customize", *FLAGS]),
         (["convert", "--x"], ["convert", "--x"]),
         (["nonsense"], ["nonsense"]),
@@ -104,6 +105,28 @@ def test_usage_errors(words: list[str], capsys: pytest.CaptureFixture[str]) -> N
     assert caught.value.code == 80
     out, err = capsys.readouterr()
     assert out == "" and "usage: imagecustomizer" in err and "error:" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (["--timestamp-file", "t", "validate-config", "--config-file", "c"], "--timestamp-file"),
+        (["--timestamp-file=t", *FLAGS], "--timestamp-file"),
+        (["convert", "--image-file", "i", "--timestamp-file", "t"], "--timestamp-file"),
+        ([*FLAGS, "--tools-dir", "t"], "--tools-dir"),
+        (["customize", "--setfiles-context=x"], "--setfiles-context"),
+        ([*FLAGS, "--output-selinux-policy-path", "p"], "--output-selinux-policy-path"),
+        (["create"], "create"),
+        (["create", *FLAGS, "--distro", "fedora"], "create"),
+        (["--log-level", "debug", "inject-files", *FLAGS, "--image-file", "x"], "inject-files"),
+        (["inject-files", "--help"], "inject-files"),
+    ],
+)
+def test_what_is_not_built_is_refused_by_name(words: list[str], name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+    assert caught.value.code == 80
+    assert capsys.readouterr().err.endswith(f"error: {name} is not built yet in this version of twinroot\n")
 
 
 def test_version_and_help_on_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
