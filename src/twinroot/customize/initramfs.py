@@ -8,16 +8,19 @@ from twinroot.errors import InputError
 from twinroot.sandbox.chroot import Chroot
 from twinroot.sandbox.paths import resolve_inside
 
+_PACKAGES = {"update-initramfs": "initramfs-tools", "mkinitrd": "the package that has it"}
+
 
 def regenerate(chroot: Chroot, distro: Distro, on_line: OnLine) -> None:
     """Make every installed kernel's initramfs anew.
 
     Not fitted to the build host: what is found there says nothing about the machine that will boot.
     """
-    if not chroot.has(distro.initramfs[0]):
+    program = distro.initramfs[0]
+    if not chroot.has(program):
         raise InputError(
-            f"the image has no {distro.initramfs[0]}, so its initramfs cannot be made for the new disk",
-            hint=f"add {'initramfs-tools' if distro.packages == 'deb' else 'dracut'} to os.packages.install",
+            f"the image has no {program}, so its initramfs cannot be made for the new disk",
+            hint=f"add {_PACKAGES.get(program, program)} to os.packages.install",
         )
     chroot.run(distro.initramfs, on_line=on_line)
 

@@ -105,6 +105,8 @@ class Distro:
 
 
 _DRACUT = ("dracut", "--force", "--regenerate-all", "--no-hostonly", "--reproducible")
+# The kernels of Azure Linux 2.0 start /boot/initrd.img-*, which its mkinitrd makes; dracut would make other files.
+_MKINITRD = ("mkinitrd",)
 # Image behaviour spec, section 11. dpkg stays: Debian's other packages need it.
 _TDNF = PackageManagerFacts(
     ("tdnf", "dnf", "rpm"),
@@ -188,7 +190,8 @@ def _known(name: str, version: str) -> Distro | None:
     if name in ("azurelinux", "mariner") and major < 4:
         features = orphan if major >= 3 else _EXT4_BASE
         xfs = (*_XFS, "nrext64") if major >= 3 else _XFS
-        return Distro("azurelinux", version, "rpm", _AZURE_GRUB, _DRACUT, features, features, _TDNF, major >= 3, xfs)
+        initramfs = _MKINITRD if major == 2 else _DRACUT
+        return Distro("azurelinux", version, "rpm", _AZURE_GRUB, initramfs, features, features, _TDNF, major >= 3, xfs)
     if name in ("azurelinux", "fedora"):
         grub, xfs = _FEDORA_GRUB, (*_XFS, "nrext64")
         if name == "azurelinux":

@@ -56,6 +56,21 @@ def test_recognise(release: dict[str, str], name: str, packages: str, mkconfig: 
 
 
 @pytest.mark.parametrize(
+    ("release", "program"),
+    [
+        ({"ID": "mariner", "VERSION_ID": "2.0.20240101"}, "mkinitrd"),
+        ({"ID": "azurelinux", "VERSION_ID": "3.0"}, "dracut"),
+        ({"ID": "azurelinux"}, "dracut"),
+        ({"ID": "azurelinux", "VERSION_ID": "4.0"}, "dracut"),
+        ({"ID": "fedora", "VERSION_ID": "42"}, "dracut"),
+        ({"ID": "ubuntu", "VERSION_ID": "24.04"}, "update-initramfs"),
+    ],
+)
+def test_what_makes_the_initramfs_that_grub_starts(release: dict[str, str], program: str) -> None:
+    assert recognise(release).initramfs[0] == program
+
+
+@pytest.mark.parametrize(
     ("release", "orphan", "seed", "boot_seed"),
     [
         ({"ID": "mariner", "VERSION_ID": "2.0"}, False, False, False),
