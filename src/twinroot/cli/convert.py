@@ -19,6 +19,7 @@ _FORMATS = "cosi, raw, qcow2, vhd, vhd-fixed or vhdx"
 # The format that a file name's end stands for.
 _SUFFIXES = {".cosi": "cosi", ".raw": "raw", ".img": "raw", ".qcow2": "qcow2", ".vhd": "vhd", ".vhdx": "vhdx"}
 FAILURE = "the image was not converted"
+_PEERS_FAILURE = "image conversion failed"
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -67,13 +68,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 def run_compatible(arguments: argparse.Namespace) -> int:
     """Convert by the peer's rules, which ask for a build directory for COSI; the exit code."""
-    return run_command(arguments, FAILURE, lambda emit: _convert_compatible(arguments, emit))
+    return run_command(arguments, _PEERS_FAILURE, lambda emit: _convert_compatible(arguments, emit))
 
 
 def _convert_compatible(arguments: argparse.Namespace, emit: Emit) -> None:
     if arguments.output_image_format in ("cosi", "baremetal-image") and arguments.build_dir is None:
         raise UsageError(f"--build-dir is needed for the output format {arguments.output_image_format}")
     _convert(arguments, arguments.image_file, arguments.output_image_file, emit)
+    log.info("Success!")
 
 
 def _convert(arguments: argparse.Namespace, source: Path, target: Path, emit: Emit) -> None:
