@@ -22,6 +22,7 @@ from twinroot.customize.image_release import BuildStamp, write_release
 from twinroot.customize.initramfs import check_kernel, regenerate
 from twinroot.customize.overlays import apply_overlays, label_rules
 from twinroot.customize.packages import PackageWork, apply_packages, list_installed, remove_package_manager
+from twinroot.customize.resolv_conf import link_stub_resolver
 from twinroot.customize.scripts import run_scripts
 from twinroot.customize.selinux import ARGUMENT_NAMES, current_mode, mode_arguments, write_mode
 from twinroot.customize.selinux_labels import add_rules, check_labels, set_labels
@@ -207,6 +208,10 @@ def _initramfs(work: OsWork, _step: Step) -> None:
         regenerate(work.chroot, work.distro, _ignore)
 
 
+def _resolv_conf(work: OsWork, _step: Step) -> None:
+    link_stub_resolver(work.chroot)
+
+
 def _remove_package_manager(work: OsWork, _step: Step) -> None:
     places = PackageWork(work.build.cache, work.build.scratch)
     with phase(work.emit, "package-manager", "Removing the package manager", unit="step"):
@@ -249,6 +254,7 @@ _CARRY_OUT: dict[Action, Callable[[OsWork, Step], None]] = {
     Action.SELINUX: _selinux,
     Action.OVERLAYS: _overlays,
     Action.INITRAMFS: _initramfs,
+    Action.RESOLV_CONF: _resolv_conf,
     Action.REMOVE_PACKAGE_MANAGER: _remove_package_manager,
     Action.RELABEL: _relabel,
     Action.POST_SCRIPTS: _post_scripts,

@@ -1,4 +1,4 @@
-"""The host's name servers, visible in the tree for as long as something in it needs the network."""
+"""/etc/resolv.conf: the host's for as long as something needs the network, and that of an image which has none."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from twinroot.sandbox.chroot import Chroot
 from twinroot.sandbox.paths import resolve_inside
+
+_STUB = "../run/systemd/resolve/stub-resolv.conf"
 
 
 @contextmanager
@@ -31,3 +34,13 @@ def host_resolv_conf(root: Path) -> Iterator[None]:
         inside.unlink(missing_ok=True)
         if had_one:
             kept.rename(inside)
+
+
+def link_stub_resolver(chroot: Chroot) -> None:
+    """Lead to systemd-resolved where that is enabled and nothing says otherwise (image behaviour spec §8)."""
+    path = resolve_inside(chroot.root, "/etc") / "resolv.conf"
+    if path.is_symlink() or path.exists() or not chroot.has("systemctl"):
+        return
+    enabled = chroot.run(["systemctl", "is-enabled", "systemd-resolved.service"], ok=range(256))
+    if enabled.stdout.strip() == "enabled":
+        path.symlink_to(_STUB)

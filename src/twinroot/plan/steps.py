@@ -43,6 +43,7 @@ class Action(StrEnum):
     VERITY = "prepare-verity"
     INITRAMFS = "initramfs"
     POST_SCRIPTS = "post-customization-scripts"
+    RESOLV_CONF = "resolv-conf"
     UKI = "prepare-ukis"
     REMOVE_PACKAGE_MANAGER = "remove-package-manager"
     RELABEL = "selinux-labels"
@@ -106,6 +107,7 @@ def tree_steps(loaded: LoadedConfig) -> tuple[Step, ...]:
     steps += _for_each_file(loaded.files, _overlays)
     steps += _before_scripts(config)
     steps += _for_each_file(loaded.files, _post_scripts)
+    steps.append(Step(Action.RESOLV_CONF, "Link /etc/resolv.conf to systemd-resolved, if nothing else is there"))
     if wanted.uki:
         steps.append(Step(Action.UKI, f"Prepare unified kernel images ({wanted.uki.mode or 'create'})"))
     if wanted.packages.remove_package_manager:

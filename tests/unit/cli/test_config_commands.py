@@ -241,10 +241,11 @@ def test_plan(place: Path) -> None:
         " 6  Add to the history of the image",
         " 7  Reset the boot loader",
         " 8  Regenerate the initramfs with the image's own tool",
-        " 9  Set SELinux labels, if the image uses SELinux",
-        "10  Check that a kernel is installed",
-        "11  Make the file systems",
-        "12  Write the output as iso",
+        " 9  Link /etc/resolv.conf to systemd-resolved, if nothing else is there",
+        "10  Set SELinux labels, if the image uses SELinux",
+        "11  Check that a kernel is installed",
+        "12  Make the file systems",
+        "13  Write the output as iso",
     ]
     assert lines[-2:] == [
         "This version of twinroot cannot carry it out:",

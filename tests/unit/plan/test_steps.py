@@ -44,7 +44,7 @@ output:
   artifacts: {path: out, items: [ukis, shim]}
   selinuxPolicyPath: policy
 """
-LAST = [Action.RELABEL, Action.KERNEL_CHECK]
+LAST = [Action.RESOLV_CONF, Action.RELABEL, Action.KERNEL_CHECK]
 ENDS = Ends("base.vhdx", "out.raw", "raw")
 
 
@@ -61,7 +61,7 @@ def test_everything_in_its_order(tmp_path: Path) -> None:
         Action.OPEN, Action.LAYOUT, Action.FSTAB, Action.PACKAGES, Action.HOSTNAME, Action.GROUPS, Action.USERS,
         Action.DIRECTORIES, Action.FILES, Action.SERVICES, Action.MODULES, Action.RELEASE, Action.HISTORY,
         Action.BOOT_LOADER, Action.SELINUX, Action.OVERLAYS, Action.VERITY, Action.INITRAMFS, Action.POST_SCRIPTS,
-        Action.UKI,
+        Action.RESOLV_CONF, Action.UKI,
         Action.REMOVE_PACKAGE_MANAGER, Action.RELABEL, Action.FINAL_SCRIPTS, Action.KERNEL_CHECK, Action.FILESYSTEMS,
         Action.VERITY_HASHES, Action.BUILD_UKIS, Action.ARTIFACTS, Action.SELINUX_POLICY, Action.OUTPUT,
     ]  # fmt: skip
@@ -104,7 +104,8 @@ def test_everything_in_its_order(tmp_path: Path) -> None:
 def test_only_what_is_asked_for(tmp_path: Path, text: str, actions: list[Action]) -> None:
     found = [step.action for step in tree_steps(loaded(tmp_path, text))]
     always = (Action.RELEASE, Action.HISTORY)
-    assert [action for action in found if action not in always] == [*actions, *LAST[Action.SELINUX in actions :]]
+    last = [action for action in LAST if action is not Action.RELABEL or Action.SELINUX not in actions]
+    assert [action for action in found if action not in always] == [*actions, *last]
     assert [action for action in found if action in always] == [*always]
 
 
@@ -121,7 +122,7 @@ def test_a_chain_is_carried_out_file_by_file(tmp_path: Path) -> None:
         "os: {packages: {remove: [a]}, users: [{name: u}], groups: [{name: h}], services: {disable: [s]}}",
         base=base,
     )
-    assert tree_steps(config)[:-4] == (
+    assert tree_steps(config)[:-5] == (
         Step(Action.PACKAGES, "Change packages", ("install: a",), 0),
         Step(Action.PACKAGES, "Change packages", ("remove: a",), 1),
         Step(Action.GROUPS, "Create groups: g", (), 0),
