@@ -294,8 +294,12 @@ class Between:
         return {"type": "integer", "minimum": self._lowest, "maximum": self._highest}
 
 
-def _schema(pattern: str, *examples: str) -> WithJsonSchema:
-    schema: dict[str, Any] = {"type": "string", "pattern": pattern, "examples": list(examples)}
+# YAML tools take 3.0 or true for values of their own; here each is the text that was written.
+_SCALAR = ["string", "number", "boolean"]
+
+
+def _schema(pattern: str, *examples: str, kind: str | list[str] = "string") -> WithJsonSchema:
+    schema: dict[str, Any] = {"type": kind, "pattern": pattern, "examples": list(examples)}
     return WithJsonSchema(schema)
 
 
@@ -311,8 +315,8 @@ Permissions = Annotated[
     from_text(permissions),
     WithJsonSchema({"type": ["string", "integer"], "pattern": "^0*[0-7]{1,3}$", "examples": ["755", "0644"]}),
 ]
-Hostname = Annotated[str | None, from_text(hostname), WithJsonSchema({"type": "string", "maxLength": 255})]
-GptLabel = Annotated[str, from_text(gpt_label), WithJsonSchema({"type": "string", "maxLength": 35})]
+Hostname = Annotated[str | None, from_text(hostname), WithJsonSchema({"type": _SCALAR, "maxLength": 255})]
+GptLabel = Annotated[str, from_text(gpt_label), WithJsonSchema({"type": _SCALAR, "maxLength": 35})]
 PartitionType = Annotated[
     str,
     from_text(partition_type),
@@ -322,18 +326,17 @@ PartitionType = Annotated[
 ]
 InImagePath = Annotated[str, from_text(in_image_path), _schema(r"^/[^\s:,]*$", "/var")]
 MountOptions = Annotated[str, from_text(mount_options), _schema(r"^\S*$", "ro,noatime")]
-# YAML tools take 3.0 or true for values of their own; here each is the text that was written.
-_ANY_TEXT = WithJsonSchema({"type": ["string", "number", "boolean"]})
+ANY_TEXT = WithJsonSchema({"type": _SCALAR})
 
-Text = Annotated[str, from_text(str, longest=_ANY_LENGTH), _ANY_TEXT]
-NonEmptyStr = Annotated[str, from_text(non_empty), WithJsonSchema({"type": ["string", "number"], "minLength": 1})]
-Destination = Annotated[str, from_text(destination), WithJsonSchema({"type": ["string", "number"], "minLength": 1})]
-OneWord = Annotated[str, from_text(one_word), _schema(r"^[^ \n]+$", "nbd")]
-KernelArgument = Annotated[str, from_text(kernel_argument), _schema(r"^[^\n\r$\\']+$", "console=ttyS0")]
+Text = Annotated[str, from_text(str, longest=_ANY_LENGTH), ANY_TEXT]
+NonEmptyStr = Annotated[str, from_text(non_empty), WithJsonSchema({"type": _SCALAR, "minLength": 1})]
+Destination = Annotated[str, from_text(destination), WithJsonSchema({"type": _SCALAR, "minLength": 1})]
+OneWord = Annotated[str, from_text(one_word), _schema(r"^[^ \n]+$", "nbd", kind=_SCALAR)]
+KernelArgument = Annotated[str, from_text(kernel_argument), _schema(r"^[^\n\r$\\']+$", "console=ttyS0", kind=_SCALAR)]
 PackageSpec = Annotated[
     str,
     from_text(package_spec),
-    WithJsonSchema({"type": ["string", "number"], "pattern": "^[^-]", "examples": ["vim"]}),
+    _schema("^[^-]", "vim", kind=_SCALAR),
 ]
-OptionalStr = Annotated[str | None, EmptyIsUnset, _ANY_TEXT]
+OptionalStr = Annotated[str | None, EmptyIsUnset, ANY_TEXT]
 Flag = Annotated[bool, from_text(boolean), WithJsonSchema({"type": ["boolean", "string"]})]

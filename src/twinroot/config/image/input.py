@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from twinroot.config.problems import Finding, quoted
 from twinroot.config.registry_reference import COMPONENT, REFERENCE_HINT, parse_reference
-from twinroot.config.scalars import OptionalStr, ScalarError, from_text
+from twinroot.config.scalars import ANY_TEXT, OptionalStr, ScalarError, from_text
 from twinroot.config.section import Section, ShortSection
 
 _VERSION = re.compile(r"[0-9]+\.[0-9]+(?:\.[0-9]+)?")
@@ -80,7 +80,7 @@ class AzureLinuxImage(Section):
     variant: Annotated[str, from_text(azure_linux_variant)] = Field(
         description="Kind of the image, for example `minimal-os`."
     )
-    version: Annotated[str, from_text(azure_linux_version)] = Field(
+    version: Annotated[str, from_text(azure_linux_version), ANY_TEXT] = Field(
         description="`3.0` for the newest image, `3.0.20250910` for that of a date."
     )
 

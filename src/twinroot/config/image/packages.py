@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from twinroot.config.problems import quoted
 from twinroot.config.scalars import Flag, NonEmptyStr, PackageSpec, ScalarError, from_text
@@ -16,6 +16,7 @@ from twinroot.config.section import Section
 _SNAPSHOT_TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-5][0-9]))?"
 )
+_TIME = WithJsonSchema({"type": "string", "examples": ["2025-10-28", "2025-10-28T12:00:00Z"]})
 
 
 def point_in_time(text: str) -> datetime | None:
@@ -54,7 +55,7 @@ class Packages(Section):
         default=(), description="Package list files whose packages are updated, before those of `update`."
     )
     update: tuple[PackageSpec, ...] = Field(default=(), description="Installed packages to update.")
-    snapshot_time: Annotated[datetime | None, from_text(point_in_time)] = Field(
+    snapshot_time: Annotated[datetime | None, from_text(point_in_time), _TIME] = Field(
         default=None,
         description="Only packages published before this time: `YYYY-MM-DD` or `YYYY-MM-DDThh:mm:ssZ`. For tdnf only. "
         "Needs the preview feature `package-snapshot-time`.",
