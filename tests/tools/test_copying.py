@@ -33,13 +33,13 @@ def root(tmp_path: Path) -> Path:
 def source(tmp_path: Path) -> Path:
     path = tmp_path / "source"
     path.write_bytes(bytes(range(256)) * 10)
+    os.chown(path, 33, 44)  # which takes away the setuid bit
     path.chmod(0o4640)
-    os.chown(path, 33, 44)
     os.utime(path, ns=(TIME, TIME))
     return path
 
 
-def test_a_file_with_what_it_keeps(root: Path, source: Path) -> None:
+def test_a_file_with_what_it_keeps(root: Path, source: Path, caplog: pytest.LogCaptureFixture) -> None:
     before = os.umask(0o077)
     try:
         copy_file(source, root, "/a/b/c", DISK)
@@ -49,6 +49,8 @@ def test_a_file_with_what_it_keeps(root: Path, source: Path) -> None:
     assert (root / "a/b/c").read_bytes() == source.read_bytes()
     assert (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, status.st_mtime_ns) == (0o640, 0, 0, TIME)
     assert stat.S_IMODE((root / "a/b").stat().st_mode) == 0o755
+    (warning,) = caplog.messages
+    assert "setuid or setgid" in warning and "/a/b/c" in warning
 
 
 @pytest.mark.parametrize("mode", [0, 0o600, 0o777])

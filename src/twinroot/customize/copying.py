@@ -7,6 +7,7 @@ become larger than the filesystem it goes to: devices such as /dev/zero have no 
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import stat
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ from twinroot.errors import InputError
 from twinroot.plan.disk import PlannedDisk
 from twinroot.sandbox.paths import inside, make_directory, open_new, place_link, resolve_inside
 from twinroot.units import MIB, exact
+
+log = logging.getLogger(__name__)
 
 _CHUNK = MIB
 _ZEROS = bytes(_CHUNK)
@@ -61,9 +64,17 @@ def copy_file(
                 raise
             raise InputError(f"{source} cannot be copied: {error.strerror}") from error
         os.fchown(writing.fileno(), owner.uid, owner.gid)
-        os.fchmod(writing.fileno(), stat.S_IMODE(status.st_mode) & 0o777 if mode is None else mode)
+        os.fchmod(writing.fileno(), _own_mode(source, status, path) if mode is None else mode)
         if stat.S_ISREG(status.st_mode):
             os.utime(writing.fileno(), ns=(status.st_mtime_ns, status.st_mtime_ns))
+
+
+def _own_mode(source: Path, status: os.stat_result, path: str) -> int:
+    mode = stat.S_IMODE(status.st_mode)
+    if mode & (stat.S_ISUID | stat.S_ISGID):
+        # Who owns it on this host is nobody in the image.
+        log.warning("%s has its setuid or setgid bit set: %s, which is root's, gets no such bit", source, path)
+    return mode & 0o777
 
 
 def copy_tree(
