@@ -80,12 +80,6 @@ def apply_overlays(root: Path, overlays: Sequence[Overlay], distro: Distro) -> N
 def with_overlays(text: str, overlays: Sequence[Overlay]) -> str:
     """/etc/fstab with a line for each overlay at its end; a line that is there already is not added again."""
     for overlay in overlays:
-        if not overlay.lower_dirs:
-            raise InputError(
-                f"os.overlays: the overlay at {overlay.mount_point} has no lowerDirs, without which it cannot "
-                "be mounted",
-                hint=f"to see what is there now, write lowerDirs: [{overlay.mount_point}]",
-            )
         line = overlay_line(overlay)
         _check_dependencies(text, overlay)
         present = text.splitlines(keepends=True)

@@ -318,3 +318,24 @@ def test_each_file_must_be_right_by_itself(problems_of: ProblemsOf, files: dict[
 
 def test_null_for_the_list_is_no_use_of_it(load: Load) -> None:
     assert len(load({"top.yaml": "baseConfigs:"}).files) == 1
+
+
+@pytest.mark.parametrize(
+    ("base", "top", "expected"),
+    [
+        ("mountPoint: /m, upperDir: /u, workDir: /w", "mountPoint: /m, upperDir: /u, workDir: /w", None),
+        ("mountPoint: /m, upperDir: /u, workDir: /w", "mountPoint: /n, upperDir: /v, workDir: /x", None),
+        ("mountPoint: /m, upperDir: /u, workDir: /w", "mountPoint: /m/, upperDir: /v, workDir: /x", "mountPoint '/m/'"),
+        ("mountPoint: /m, upperDir: /u, workDir: /w", "mountPoint: /n, upperDir: /u, workDir: /x", "upperDir '/u'"),
+    ],
+)
+def test_overlays_of_two_files(load: Load, problems_of: ProblemsOf, base: str, top: str, expected: str | None) -> None:
+    def overlay(text: str) -> str:
+        return f"os: {{overlays: [{{lowerDirs: [/l], {text}}}]}}\n"
+
+    files = {"top.yaml": on("base.yaml") + overlay(top), "base.yaml": overlay(base)}
+    if expected is None:
+        load(files)
+    else:
+        (problem,) = problems_of(files)
+        assert problem.startswith("top.yaml:3:") and f"the {expected} is already used by an overlay of " in problem

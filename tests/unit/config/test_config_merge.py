@@ -310,7 +310,7 @@ TOGETHER_WRONG: list[tuple[list[dict[str, Any]], list[tuple[int, str, str]]]] = 
         [nested("pxe.bootstrapBaseUrl", "http://a/"), nested("pxe.initramfsType", "full-os")],
         [(0, "pxe.bootstrapBaseUrl", "this key is not allowed with initramfsType full-os")],
     ),
-    # modules and overlays are unique in a file, not over the chain
+    # the same module or overlay may stand in several files
     ([WITH_OVERLAY, WITH_OVERLAY], []),
     ([nested("os.modules", [{"name": "vfio"}])] * 2, []),
 ]

@@ -32,7 +32,7 @@ VERITY = (
     " hashDevice: {idType: part-label, id: b}}]}",
     "storage.verity",
 )
-OVERLAYS = ("os: {overlays: «[{mountPoint: /m, upperDir: /u, workDir: /w}], UKI}", "os.overlays")
+OVERLAYS = ("os: {overlays: «[{mountPoint: /m, lowerDirs: [/l], upperDir: /u, workDir: /w}], UKI}", "os.overlays")
 SELINUX = [
     (f"os: {{selinux: {{mode: «{mode}}}, UKI}}", "os.selinux.mode")
     for mode in ("disabled", "permissive", "enforcing", "force-enforcing")
@@ -95,7 +95,7 @@ os:
   bootloader: {resetType: «hard-reset}
   selinux: {mode: «disabled}
   kernelCommandLine: {extraCommandLine: «[rd.info]}
-  overlays: «[{mountPoint: /m, upperDir: /u, workDir: /w}]
+  overlays: «[{mountPoint: /m, lowerDirs: [/l], upperDir: /u, workDir: /w}]
 storage: {reinitializeVerity: «all}
 """,
         "passthrough",

@@ -278,7 +278,8 @@ def test_labels_together_with_disks(problems_of: ProblemsOf) -> None:
     )
 
 
-@pytest.mark.parametrize(("name", "right"), [("root", True), ("usr", True), ("", False), ("Root", False), ("a1", False),
+@pytest.mark.parametrize(("name", "right"), [("root", True), ("usr", True), ("", False), ("Root", False),
+                                             ("other", False),
                                              ("$root", False), ("root\n", False)])  # fmt: skip
 def test_names(name: str, right: bool) -> None:
     if right:

@@ -58,7 +58,6 @@ def test_lines_are_appended_in_order_and_once() -> None:
         (FSTAB, {"is_initrd_overlay": True, "mount_dependencies": ("/var", "/data")}, "depends on /data"),
         (FSTAB, {"is_initrd_overlay": True, "mount_dependencies": ("/nowhere",)}, "depends on /nowhere"),
         ("overlay /etc/ overlay lowerdir=/x 0 0\n", {}, "mounts another overlay at /etc already"),
-        (FSTAB, {"lower_dirs": ()}, "has no lowerDirs"),
     ],
 )
 def test_what_cannot_be(text: str, given: dict[str, Any], message: str) -> None:

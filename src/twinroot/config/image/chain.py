@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os.path
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from twinroot.config.decode import MAX_PROBLEMS
 from twinroot.config.document import Document, Mapping, plain
 from twinroot.config.image.file import ConfigFile, problems_of_other_file, read_file
 from twinroot.config.image.host_paths import Kind
-from twinroot.config.problems import KeyPath
+from twinroot.config.image.overlays import Overlay, normal
+from twinroot.config.problems import KeyPath, quoted
+from twinroot.config.section import UnreadableError
 from twinroot.errors import ConfigError, Problem
 
 MAX_DEPTH = 128  # files; reading goes two frames deeper with each
@@ -37,7 +40,9 @@ def read_chain(path: Path) -> Chain:
     """Read a file and all it builds upon; ConfigError when the file itself cannot be read."""
     reader = _Reader()
     reader.read(path, ())
-    problems = dict.fromkeys([*reader.problems, *_storage_problems(reader.files)])  # a list may be named twice
+    problems = dict.fromkeys(
+        [*reader.problems, *_storage_problems(reader.files), *_overlay_problems(reader.files)]
+    )  # a list may be named twice
     return Chain(tuple(reader.files), tuple(problems), reader.complete)
 
 
@@ -108,3 +113,18 @@ def _has_storage(file: ConfigFile) -> bool:
     """Whether the section says anything, right or wrong. Empty values say nothing."""
     node, depth = file.document.find(("storage",))
     return depth == 1 and isinstance(node, Mapping) and any(plain(value) for value in node.values.values())
+
+
+def _overlay_problems(files: list[ConfigFile]) -> list[Problem]:
+    """No two files have different overlays at one mount point, or with one upper or work directory."""
+    problems, seen = [], dict[tuple[str, str], tuple[ConfigFile, Overlay]]()
+    for file in files:
+        with suppress(UnreadableError):
+            for index, overlay in enumerate((file.config.os and file.config.os.overlays) or ()):
+                paths = {"mountPoint": overlay.mount_point, "upperDir": overlay.upper_dir, "workDir": overlay.work_dir}
+                for key, path in paths.items():
+                    other, first = seen.setdefault((key, normal(path)), (file, overlay))
+                    if other is not file and first != overlay:
+                        message = f"the {key} {quoted(path)} is already used by an overlay of {other.path}"
+                        problems.append(file.document.problem(("os", "overlays", index, key), message))
+    return problems

@@ -35,7 +35,10 @@ class Overlay(Section):
     mount_options: MountOptions = Field(default="", description="Further mount options.")
 
     def check(self) -> Iterator[Finding]:
-        """`upperDir` and `workDir` lie apart."""
+        """There is something to see; `upperDir` and `workDir` lie apart."""
+        if not self.lower_dirs:
+            hint = f"to see what is there now, write lowerDirs: [{self.mount_point}]"
+            yield Finding(("lowerDirs",), "an overlay without 'lowerDirs' cannot be mounted", hint)
         upper, work = normal(self.upper_dir), normal(self.work_dir)
         if upper == work:
             yield Finding(("workDir",), "'upperDir' and 'workDir' must be different directories")
