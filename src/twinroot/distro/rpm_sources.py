@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import configparser
 import io
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from twinroot.formats.rpm_file import whole_size
 from twinroot.sandbox.mounts import Mounts
 from twinroot.sandbox.paths import read_file, resolve_inside
 from twinroot.tools import createrepo
+
+log = logging.getLogger(__name__)
 
 _INSIDE = "/run/twinroot/sources"
 
@@ -128,6 +131,8 @@ def _attach_repo_file(path: Path, merged: configparser.RawConfigParser, root: Pa
         for key in ("baseurl", "gpgkey"):
             if key in values:
                 values[key] = " ".join(_local(uri, path, root, mounts) for uri in values[key].split())
+        if values.get("gpgcheck", "1").strip() != "1":
+            log.info("Signatures of packages from [%s] of %s are not checked by default", section, path)
         merged[section] = (dict(merged[section]) if section in merged else {}) | values
 
 
@@ -167,7 +172,8 @@ def _local(uri: str, repo_file: Path, root: Path, mounts: Mounts) -> str:
 
 
 def _read_repo(path: Path) -> configparser.RawConfigParser:
-    parser = configparser.RawConfigParser()
+    # Not strict, as the package managers are not: a section that comes twice is one, in which the last value counts.
+    parser = configparser.RawConfigParser(strict=False)
     parser.optionxform = str  # type: ignore[assignment,method-assign]  # keys keep their case
     try:
         parser.read_string(path.read_text(), str(path))

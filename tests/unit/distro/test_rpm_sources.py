@@ -17,7 +17,6 @@ from twinroot.errors import InputError
         (b"[a]\nname=x\n", r"section \[a\] has no baseurl"),
         (b"[a]\nbaseurl=\n", r"section \[a\] has no baseurl"),
         (b"baseurl=https://x.example/\n", "not a readable .repo file"),
-        (b"[a]\nbaseurl=https://x.example/\n[a]\nbaseurl=b\n", "already exists"),
         (b"[a]\nbaseurl=\xff\n", "not a readable .repo file"),
         (b"[a\nbaseurl=b\n", "not a readable .repo file"),
     ],
@@ -42,6 +41,13 @@ def test_good_sources(tmp_path: Path) -> None:
     path.write_text("# comment\n[a]\nname = A % B\nbaseurl = https://x.example/$releasever\n")
     check_sources([tmp_path, path])
     check_sources([])
+
+
+def test_a_section_that_comes_twice_is_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.repo"
+    path.write_text("[a]\nbaseurl=file:///srv/a\nname=x\n[b]\nbaseurl=file:///srv/b\n[a]\nbaseurl=file:///srv/c\n")
+    check_sources([path])
+    assert host_paths(path) == ((Path("/srv/c"), Path("/srv/b")), False)
 
 
 def test_repositories_of_this_host(tmp_path: Path) -> None:
