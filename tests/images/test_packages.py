@@ -116,6 +116,7 @@ def test_changes_of_an_installed_package(
     [
         ("packages: {install: [curl, nosuchthing, another]}", ["os.packages.install", ": nosuchthing, another\n"]),
         ("packages: {update: [nosuchthing]}", ["os.packages.update", "nosuchthing"]),
+        ("packages: {update: [jq]}", ["os.packages.update: not installed in the base image: jq\n"]),
         ("packages: {remove: [bash, nosuchthing]}", ["os.packages.remove", "not installed", ": nosuchthing\n"]),
         ("services: {enable: [nosuchthing]}", ["os.services.enable", "no service 'nosuchthing'"]),
         ("services: {disable: [nosuchthing]}", ["os.services.disable", "no service 'nosuchthing'"]),

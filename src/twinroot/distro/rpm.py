@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +22,12 @@ HOST_PATHS = "/run/twinroot/sources/host"
 _QUERY = "%{NAME}\\t%{VERSION}\\t%{RELEASE}\\t%{ARCH}\\n"
 # How the three programs say that they do not know a package.
 _UNKNOWN = ("No match for argument:", "Unable to find a match:", "No package matches")
+# How dnf and dnf5 say that a package to be updated is not there to be.
+_NOT_INSTALLED = re.compile(
+    r"^(?:Package (?P<dnf>\S+) available, but not installed"
+    r"|Packages for argument '(?P<dnf5>[^']+)' available, but not installed)\.$",
+    re.MULTILINE,
+)
 _TDNF_CONFIG = "/etc/tdnf/tdnf.conf"
 _SNAPSHOT_CONFIG = "/run/twinroot/tdnf.conf"
 _TDNF_UNKNOWN = " package not found or not installed"
@@ -92,7 +99,7 @@ class RpmManager:
         unknown = unknown_packages(result)
         if unknown:
             # dnf only warns of these where anything else could be done.
-            raise _unknown_error(field, unknown)
+            raise _unknown_error(field, unknown, result)
 
     def _run(self, argv: list[str], names: Sequence[str], on_line: OnLine, ok: Sequence[int] = (0,)) -> str:
         options = ["--assumeyes", f"--setopt=reposdir={REPOSITORIES}"]
@@ -164,7 +171,18 @@ def unknown_packages(output: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _unknown_error(field: str, names: list[str]) -> InputError:
+def not_installed_packages(output: str) -> list[str]:
+    """The packages that a program's output says are available and not installed, in order."""
+    return list(dict.fromkeys(match["dnf"] or match["dnf5"] for match in _NOT_INSTALLED.finditer(output)))
+
+
+def _unknown_error(field: str, names: list[str], output: str) -> InputError:
+    absent = not_installed_packages(output)
+    if absent:
+        return InputError(
+            f"os.packages.{field}: not installed in the base image: {', '.join(absent)}",
+            hint="name them in os.packages.install",
+        )
     return InputError(
         f"os.packages.{field}: no repository has a package named: {', '.join(names)}",
         hint="check the spelling, and that --rpm-source names the place that has it",
@@ -174,7 +192,7 @@ def _unknown_error(field: str, names: list[str]) -> InputError:
 def _explained(error: CommandError, field: str) -> TwinrootError:
     unknown = unknown_packages(error.output)
     if unknown:
-        return _unknown_error(field, unknown)
+        return _unknown_error(field, unknown, error.output)
     return TwinrootError(f"os.packages.{field}: the image's package manager failed: {failure_cause(error.output)}")
 
 

@@ -32,6 +32,18 @@ def test_packages_unknown_to_rpm_managers(output: str, names: list[str]) -> None
     assert rpm.unknown_packages(output) == names
 
 
+@pytest.mark.parametrize(
+    ("output", "names"),
+    [
+        ("Package jq available, but not installed.\nNo match for argument: jq\nError: No packages marked.\n", ["jq"]),
+        ("Packages for argument 'jq' available, but not installed.\nNothing to do.\n", ["jq"]),
+        ("No match for argument: nope\n", []),
+    ],
+)
+def test_packages_that_are_not_installed(output: str, names: list[str]) -> None:
+    assert rpm.not_installed_packages(output) == names
+
+
 APT_OUTPUTS = [
     ("", []),
     ("E: Unable to locate package nope\n", ["nope"]),
