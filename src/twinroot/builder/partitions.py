@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from twinroot.base.tree import Tree
+from twinroot.base.usage import used_bytes
 from twinroot.builder.reproducible import settle_times
 from twinroot.distro.distro import Distro
 from twinroot.epoch import source_date_epoch
@@ -12,13 +14,15 @@ from twinroot.events import Emit, phase
 from twinroot.formats.source import FileRegion
 from twinroot.output.disk import copy_data
 from twinroot.output.parts import PartitionContent
-from twinroot.plan.disk import PlannedDisk, PlannedPartition
+from twinroot.plan.disk import PlannedDisk, PlannedPartition, mount_path
 from twinroot.plan.identity import Identity
 from twinroot.sandbox.mounts import Mounts
 from twinroot.storage.filesystems import make_filesystem
 from twinroot.tools import swap
 from twinroot.tools.identity import set_uuid
-from twinroot.units import SWAP
+from twinroot.units import MIB, SWAP, human
+
+log = logging.getLogger(__name__)
 
 
 def make_partitions(
@@ -66,7 +70,24 @@ def _content(
             subvolume: _settled_view(tree, mounts, mount.path) for subvolume, mount in partition.filesystem.mounts
         }  # fmt: skip
         make_filesystem(partition, views, image, features=features, hash_seed=seed)
+    _warn_of_little_room(partition, image)
     return FileRegion(image, 0, partition.size)
+
+
+def _warn_of_little_room(partition: PlannedPartition, image: Path) -> None:
+    """Warn of a filesystem that a running system soon fills (image behaviour spec §25)."""
+    used = used_bytes(image, 0, partition.size, partition.filesystem.type if partition.filesystem else None)
+    path = mount_path(partition)
+    if used is None or not path:
+        return
+    left = partition.size - used
+    if nearly_full(left, partition.size):
+        log.warning("%s is nearly full: %s of %s are left", path, human(left), human(partition.size))
+
+
+def nearly_full(left: int, size: int) -> bool:
+    """Whether `left` bytes of a filesystem of `size` bytes are worth a warning. Pure."""
+    return left <= 500 * MIB and left * 20 <= size
 
 
 def _unmounted(partition: PlannedPartition, image: Path, identity: Identity) -> FileRegion:
