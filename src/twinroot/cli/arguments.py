@@ -27,7 +27,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"allow_abbrev": False, **options})
-        self.register("type", Path, _path)
+        self.register("type", Path, path_argument)
 
     def error(self, message: str) -> NoReturn:
         """End the program: the usage and what is wrong with the command line."""
@@ -35,7 +35,7 @@ class Parser(argparse.ArgumentParser):
         self.exit(self.usage_error_code, f"{self.prog}: error: {message}\n")
 
 
-def _path(text: str) -> Path:
+def path_argument(text: str) -> Path:
     """A path of a command line. An empty one, as of a variable of a shell that is not set, would be this directory."""
     if not text:
         raise argparse.ArgumentTypeError("the path is empty")

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from twinroot.cli.arguments import path_argument
+
 if TYPE_CHECKING:
     from twinroot.formats.cosi.reader import CosiFile
 
@@ -18,8 +20,8 @@ ImagePlace = Path | str
 
 
 def image_place(text: str) -> ImagePlace:
-    """What an argument names."""
-    return text if _URL.match(text) else Path(text)
+    """What an argument names; ArgumentTypeError for nothing."""
+    return text if _URL.match(text) else path_argument(text)
 
 
 @contextmanager
