@@ -304,9 +304,7 @@ def _fall_back(side: BootSide, moment: Moment, active: AbVolume | None, target: 
     volume = fallback_slot(side.fallback, moment, active, target)
     if volume is None:
         return
-    if moment is Moment.STAGE and not fat_files.names(
-        side.esp, fat_files.locate(side.esp, f"EFI/{side.label(volume)}")
-    ):
+    if moment is Moment.STAGE and not _has_directory(side, volume):
         return  # The machine was first installed by other means: the fallback is what it starts by.
     try:
         esp.set_fallback(side.esp, volume, side.install_index, efi_architecture(side.architecture))

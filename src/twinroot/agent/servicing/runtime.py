@@ -14,7 +14,6 @@ from twinroot.agent.servicing.agent import Agent, Outcome, Result, as_servicing_
 from twinroot.agent.servicing.ledger import Ledger
 from twinroot.agent.states import ServicingType, Trigger
 from twinroot.config.host.config import HostConfig
-from twinroot.errors import TwinrootError
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +38,7 @@ def finalize(agent: Agent, ledger: Ledger) -> Result:
         if failures:
             keep_failures(agent.datastore.parent, failures)
             raise health_error(failures)
-    except (TwinrootError, OSError) as error:
+    except Exception as error:
         log.error("The update failed, so that the machine goes back to what it was: %s", error)
         _undo(new, old, as_servicing_error(error))
         ledger.move(Trigger.UNDONE)
@@ -52,7 +51,7 @@ def _undo(new: HostConfig, old: HostConfig, why: ServicingError) -> None:
     """Go back from a configuration that failed; ServicingError with both reasons when that fails too."""
     try:
         apply(new, old)
-    except (TwinrootError, OSError) as error:
+    except Exception as error:
         said = as_servicing_error(error).message
         message = f"{why.message}; and the machine could not go back to what it was: {said}"
         hint = "put right what is wrong, and update again: nothing is undone by itself any more"
