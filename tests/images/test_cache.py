@@ -65,13 +65,13 @@ def build(place: Workplace, base: Path, config: str, *extra: object) -> tuple[Pa
 
 def test_an_unchanged_prefix_is_not_run_again(base: Path, place: Workplace) -> None:
     image, said = build(place, base, CONFIG.replace("NAME", "first"))
-    assert said == "0 of 9 steps need not be run again"
+    assert said == "0 of 10 steps need not be run again"
     packages, initramfs = inside(image, "/var/lib/apt-calls"), inside(image, "/var/lib/initramfs-calls")
     fstab, grub = inside(image, "/etc/fstab"), inside(image, "/boot/grub/grub.cfg")
     assert packages.count("nano") == 1
 
     image, said = build(place, base, CONFIG.replace("NAME", "first"))
-    assert said == "3 of 9 steps need not be run again"
+    assert said == "3 of 10 steps need not be run again"
     assert inside(image, "/var/lib/apt-calls") == packages
     assert inside(image, "/var/lib/initramfs-calls") == initramfs
     assert inside(image, "/usr/share/image-customizer/history.json").count("imageUuid") == 1
@@ -81,13 +81,13 @@ def test_an_unchanged_prefix_is_not_run_again(base: Path, place: Workplace) -> N
     assert inside(image, "/etc/hostname") == "first"
 
     image, said = build(place, base, CONFIG.replace("NAME", "second"))
-    assert said == "1 of 9 steps need not be run again"
+    assert said == "1 of 10 steps need not be run again"
     assert inside(image, "/var/lib/apt-calls") == packages
     assert inside(image, "/var/lib/initramfs-calls") != initramfs
     assert inside(image, "/etc/hostname") == "second"
 
     image, said = build(place, base, CONFIG.replace("NAME", "second").replace("nano", "vim"))
-    assert said == "0 of 9 steps need not be run again"
+    assert said == "0 of 10 steps need not be run again"
     assert inside(image, "/var/lib/apt-calls") != packages
 
 
@@ -157,7 +157,7 @@ def test_a_kept_layout_can_be_cached_too(base: Path, place: Workplace) -> None:
     first, _ = build(place, base, text)
     arguments = inside(first, "/etc/default/grub")
     second, said = build(place, base, text)
-    assert said == "1 of 6 steps need not be run again"
+    assert said == "1 of 7 steps need not be run again"
     assert inside(second, "/etc/default/grub") == arguments
 
 
