@@ -218,6 +218,7 @@ def test_udev_looks_at_the_disk_all_the_time(image: Path, loop: Path) -> None:
     finally:
         done.set()
         udev.join()
+    assert "No errors detected" in output("sfdisk", "--verify", loop)
     output("e2fsck", "-f", "-n", partition(loop, 2))
 
 
