@@ -101,7 +101,8 @@ class RangedFile:
             attempt = 1 if got else attempt + 1
             if attempt >= retry.MAX_ATTEMPTS:
                 raise failure
-            log.info("%s: %s; going on at byte %d", self.name, failure.message, offset + len(parts))
+            going_on = f"going on at byte {offset + len(parts)}" if offset + len(parts) else "trying again"
+            log.info("%s: %s; %s", self.name, failure.message, going_on)
             if got < _WORTH_A_CONNECTION:
                 self._pause(retry.backoff(attempt))
         return bytes(parts)
