@@ -393,6 +393,7 @@ def test_a_full_place_for_the_datastore(tmp_path: Path) -> None:
     """What the machine is counts for more than copies of logs; without them the error says where room is needed."""
     found = isolated(
         """
+from tests.full_disk import fill
 from tests.unit.agent.statuses import config, status
 from twinroot.agent.datastore import Datastore
 from twinroot.agent.errors import ServicingError
@@ -405,12 +406,7 @@ with Mounts() as mounts:
         datastore.write(status(State.PROVISIONED, config("1")))
         for day in "123":
             (place / f"trident-AbUpdateStaged-2026010{day}T000000Z.log").write_bytes(b"x" * 30_000)
-        with (place / "filler").open("wb", buffering=0) as filler:
-            try:
-                while filler.write(b"x" * 4096):
-                    pass
-            except OSError:
-                pass
+        fill(place)
         datastore.write(status(State.AB_UPDATE_STAGED, config("2"), config("1")))
         left = sorted(each.name for each in place.glob("*.log"))
         states = [str(each.servicing_state) for each in datastore.history()]

@@ -398,6 +398,7 @@ def test_a_machine_that_was_installed_by_other_means(side: BootSide, tmp_path: P
 
 
 _FULL = """
+from tests.full_disk import fill
 from tests.tools.test_slots import A, B, ESP, BootSide, arm, chosen, commit, fallback, image, install, reboot, stage
 from dataclasses import replace
 from twinroot.agent.boot.efi_variables import EfiVariables
@@ -407,14 +408,6 @@ from twinroot.sandbox.mounts import Mounts
 import subprocess
 place = Path(sys.argv[1])
 (place / "vars").mkdir()
-
-def fill(esp):
-    with (esp / "filler").open("wb", buffering=0) as filler:
-        try:
-            while filler.write(b"x" * 4096):
-                pass
-        except OSError:
-            pass
 
 with Mounts() as mounts:
     esp = mounts.tmpfs(place / "esp", "mode=755,size=300k")
