@@ -21,6 +21,7 @@ from tests.unit.agent.storage.range_server import RangeServer
 from twinroot.agent.remote import trident_v1_pb2 as v1
 from twinroot.agent.remote.report import read_report
 from twinroot.agent.states import ServicingType
+from twinroot.agent.storage import claims
 from twinroot.agent.storage.disk_facts import candidates, disk_facts
 from twinroot.agent.storage.whole_disk import WholeDisk, choose_disk, plan_whole_disk
 from twinroot.agent.storage.whole_disk_write import write_whole_disk
@@ -198,28 +199,47 @@ def test_a_disk_that_cannot_be_read(tmp_path: Path) -> None:
             disk_facts(device)
 
 
-def test_udev_looks_at_the_disk_all_the_time(image: Path, loop: Path) -> None:
+@contextmanager
+def udev(disk: Path) -> Iterator[None]:
     """It has the kernel read the table of each disk that was written, unless somebody holds its lock."""
     done = threading.Event()
 
     def look() -> None:
         while not done.wait(0.002):
-            descriptor = os.open(loop, os.O_RDONLY)
+            descriptor = os.open(disk, os.O_RDONLY)
             with suppress(OSError):
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 fcntl.ioctl(descriptor, _BLKRRPART)
             os.close(descriptor)
 
-    udev = threading.Thread(target=look)
-    udev.start()
+    thread = threading.Thread(target=look)
+    thread.start()
     try:
-        for _time in range(3):
-            stream(image, loop)
+        yield
     finally:
         done.set()
-        udev.join()
+        thread.join()
+
+
+def test_udev_looks_at_the_disk_all_the_time(image: Path, loop: Path) -> None:
+    with udev(loop):
+        for _time in range(3):
+            stream(image, loop)
+        for _time in range(100):
+            subprocess.run(["partx", "--update", loop], check=False, capture_output=True)
+            assert disk_facts(loop).uses == ()
+    subprocess.run(["partx", "--update", loop], check=True)  # for kernels that cannot read such a table by themselves
     assert "No errors detected" in output("sfdisk", "--verify", loop)
     output("e2fsck", "-f", "-n", partition(loop, 2))
+
+
+def test_a_disk_that_another_program_has_locked(loop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claims, "PATIENCE", 0.3)
+    with loop.open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(BusyError, match="another program has locked the disk"):
+            disk_facts(loop)
+    assert disk_facts(loop).uses == ()
 
 
 def test_a_system_that_does_not_see_the_partitions_yet(

@@ -21,14 +21,8 @@ FILESYSTEM_TYPES = tuple(_MAKE)
 _SECTOR = 512  # bytes; partitions are counted in these whatever the disk has
 
 
-def tell_kernel(disk: Path) -> None:
-    """Have the kernel see a changed partition table, partitions in use among it that stayed as they are."""
-    update_partitions(disk)
-    settle()
-
-
 def update_partitions(disk: Path) -> None:
-    """`tell_kernel` without waiting for udev."""
+    """Have the kernel see a changed partition table, partitions in use among it that stayed as they are."""
     run(["partx", "--update", disk])
 
 

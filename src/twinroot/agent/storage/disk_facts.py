@@ -10,7 +10,7 @@ from pathlib import Path
 from uuid import UUID
 
 from twinroot.agent.errors import ServicingError
-from twinroot.agent.storage.claims import claimed
+from twinroot.agent.storage.claims import claimed, hidden_from_udev
 from twinroot.agent.storage.disk_plan import DiskFacts, Use
 from twinroot.agent.storage.whole_disk import Candidate
 from twinroot.config.host.storage import Storage
@@ -37,7 +37,9 @@ def disk_facts(device: Path) -> DiskFacts:
     size = int((system / "size").read_text()) * _SYS_SECTOR
     sector = int((system / "queue/logical_block_size").read_text())
     read_only = (system / "ro").read_text().strip() != "0"
-    return DiskFacts(str(real), size, sector, read_only, _table(real, size), tuple(_uses(system)))
+    # Of a disk that was just written, udev has the kernel forget the partitions and find them again.
+    with hidden_from_udev(real):
+        return DiskFacts(str(real), size, sector, read_only, _table(real, size), _all_uses(system))
 
 
 def candidates(pattern: re.Pattern[str] = DISK_NAME) -> list[Candidate]:
@@ -93,6 +95,15 @@ def _table(device: Path, size: int) -> gpt.Table | None:
     except OSError as error:
         message = f"the disk cannot be read: {error.strerror}"
         raise HostError(message, where=str(device), hint="look for faults of the disk with dmesg") from error
+
+
+def _all_uses(system: Path) -> tuple[Use, ...]:
+    try:
+        return tuple(_uses(system))
+    except FileNotFoundError as error:
+        message = "its partitions changed while they were looked at"
+        hint = "try again when no other program changes them"
+        raise BusyError(message, where=f"/dev/{system.name}", hint=hint) from error
 
 
 def _uses(system: Path) -> Iterator[Use]:

@@ -9,12 +9,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from twinroot.agent.errors import ServicingError
-from twinroot.agent.storage.claims import claimed
+from twinroot.agent.storage.claims import claimed, hidden_from_udev
 from twinroot.agent.storage.disk_facts import BY_PARTUUID
 from twinroot.agent.storage.disk_plan import DiskPlan
 from twinroot.errors import HostError
 from twinroot.formats import gpt
-from twinroot.tools.block_devices import tell_kernel, wipe_signatures
+from twinroot.tools.block_devices import settle, update_partitions, wipe_signatures
 
 _PATIENCE = 30.0  # seconds for links of partitions to appear
 
@@ -29,10 +29,13 @@ def write_tables(plans: Sequence[DiskPlan], links: Path = BY_PARTUUID) -> dict[s
             if plan.new:  # where partitions are kept, they may be in use
                 claims.enter_context(claimed(Path(plan.device)))
     for plan in plans:
-        if plan.new:
-            wipe_signatures(Path(plan.device))
-        write_table(Path(plan.device), plan.table)
-        tell_kernel(Path(plan.device))
+        device = Path(plan.device)
+        with hidden_from_udev(device):
+            if plan.new:
+                wipe_signatures(device)
+            write_table(device, plan.table)
+            update_partitions(device)
+    settle()
     paths = partition_paths(plans, links)
     for name, path in paths.items():
         _wait_for(name, Path(path))
