@@ -75,8 +75,10 @@ lint: setup
 check: lint
 	@$(PYTEST) -q tests/unit
 
+# Tests in machines that passed with the same inputs are not run again but with AGAIN=1.
 test: lint images
-	@$(PYTEST) -m "not soak" --durations=24
+	@$(if $(AGAIN),rm -rf build/passed)
+	@$(PYTEST) -m "not soak" --durations=24 -p tests.not_again --not-again build/passed
 
 # Hours: more failing updates, unified kernels, verity, Debian; forty power cuts in updates and thirty damaged images, which print
 # tables.
