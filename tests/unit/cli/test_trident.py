@@ -78,11 +78,21 @@ def test_without_a_name_the_configuration_of_the_machine_is_meant(place: Path) -
     assert (result.returncode, "default: /etc/trident/config.yaml" in " ".join(result.stdout.split())) == (0, True)
 
 
-def test_what_the_daemon_needs_is_loaded_by_nobody_else() -> None:
-    text = "import sys, twinroot.cli.trident as t; t.build_parser(); print(*sys.modules)"
+def loaded_by(statement: str) -> set[str]:
+    """The packages that are loaded after a statement."""
+    text = f"import sys; {statement}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
-    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    return {name.partition(".")[0] for name in done.stdout.split()}
+
+
+def test_what_the_daemon_needs_is_loaded_by_nobody_else() -> None:
+    loaded = loaded_by("import twinroot.cli.trident as t; t.build_parser()")
     assert not loaded & {"grpclib", "google", "h2", "multidict", "asyncio", "pydantic"}
+
+
+@pytest.mark.parametrize("command", ["commit", "roll_back"])
+def test_every_start_of_a_machine_is_quick(command: str) -> None:
+    assert not loaded_by(f"import twinroot.agent.servicing.{command}") & {"requests", "urllib3", "ssl"}
 
 
 @pytest.mark.parametrize("flag", ["-V", "--version"])

@@ -18,11 +18,11 @@ from twinroot.agent.health.checks import keep_failures, run_checks
 from twinroot.agent.health.verdict import Failure, at_commit, checked_servicing, health_error
 from twinroot.agent.host_status import AbVolume, HostStatus
 from twinroot.agent.servicing import boot
+from twinroot.agent.servicing.active_volume import check_active_volume
 from twinroot.agent.servicing.agent import Agent, Outcome, Result
 from twinroot.agent.servicing.job import root_path
 from twinroot.agent.servicing.ledger import Ledger
 from twinroot.agent.servicing.machine import RootDevice, kernel_command_line, root_device
-from twinroot.agent.servicing.update import check_active_volume
 from twinroot.agent.states import COMMITTABLE, TRANSITIONS, State, Trigger
 from twinroot.agent.storage.devices import Devices
 from twinroot.formats.efi_boot import HardDrive, read_text

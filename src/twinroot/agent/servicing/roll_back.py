@@ -10,11 +10,11 @@ from twinroot.agent.decide import Allowed
 from twinroot.agent.errors import ServicingError
 from twinroot.agent.rollback import RollbackItem, chosen, rollback_chain
 from twinroot.agent.servicing import boot, runtime
+from twinroot.agent.servicing.active_volume import check_active_volume
 from twinroot.agent.servicing.agent import Agent, Outcome, Result
 from twinroot.agent.servicing.finalize import check_slot, transition_result
 from twinroot.agent.servicing.job import devices_of
 from twinroot.agent.servicing.ledger import Ledger
-from twinroot.agent.servicing.update import check_active_volume
 from twinroot.agent.states import ServicingType, State, Trigger
 
 log = logging.getLogger(__name__)

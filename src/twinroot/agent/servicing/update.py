@@ -10,13 +10,13 @@ from twinroot.agent.errors import STAGING_BEGAN, ServicingError
 from twinroot.agent.host_status import HostStatus
 from twinroot.agent.select import changed_storage, update_type
 from twinroot.agent.servicing import runtime
+from twinroot.agent.servicing.active_volume import check_active_volume
 from twinroot.agent.servicing.agent import Agent, Outcome, Result
 from twinroot.agent.servicing.boot import boot_side, esp_device, mounted_esp
 from twinroot.agent.servicing.finalize import finalize_update
 from twinroot.agent.servicing.image import opened_image
-from twinroot.agent.servicing.job import Job, devices_of, read_materials, root_of, root_path, with_image_hash
+from twinroot.agent.servicing.job import Job, devices_of, read_materials, root_of, with_image_hash
 from twinroot.agent.servicing.ledger import Ledger
-from twinroot.agent.servicing.machine import root_device
 from twinroot.agent.servicing.stage import check_image, run_pre_servicing, write_system
 from twinroot.agent.states import ServicingType, State, Trigger
 from twinroot.agent.storage.devices import Devices
@@ -92,17 +92,6 @@ def _check_datastore(stored: HostConfig, new: HostConfig) -> None:
         hint = "leave trident.datastorePath as it is: trident get configuration"
         inner = "datastore-path-changed"
         raise ServicingError("invalid-host-configuration-dynamic", message, hint=hint, inner=inner)
-
-
-def check_active_volume(status: HostStatus) -> None:
-    """ServicingError unless the machine runs from the half that the status says, so that the other one is free."""
-    if status.ab_active_volume is None:
-        return
-    expected = root_path(status, status.spec, status.ab_active_volume)
-    if not root_device().lies_on(expected):
-        message = f"the status says that {status.ab_active_volume} runs, but / is not on {expected}"
-        hint = "restart the machine, and look at: trident get status"
-        raise ServicingError("root-device-path-ab-active-volume-mismatch", message, hint=hint)
 
 
 def _begin(ledger: Ledger) -> None:
