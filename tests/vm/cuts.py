@@ -12,7 +12,7 @@ import re
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -41,6 +41,8 @@ from twinroot.vm.machine import Machine
 
 _UPDATE_COMMAND = "trident update"
 _UPDATE = 900.0  # seconds
+# Longer than a machine writes nothing between two parts of an update: to start again takes it less.
+_QUIET = 120.0
 _FILES = "find usr boot -xdev -type f ! -name 'grub*' -print0 | LC_ALL=C sort -z | xargs -0 md5sum | md5sum"
 # What an update and the start after it write besides the images. Seen: 73 MiB, 8 of them once the image is staged.
 _BESIDES = 72 * MIB
@@ -141,11 +143,25 @@ class CutUpdates:
 
     def _wait_until(self, running: Machine, size: int) -> None:
         """Until the machine has written so much. What it writes varies a little: the commit is the end in any case."""
-        deadline = time.monotonic() + _UPDATE
-        while self._log().stat().st_size < size and time.monotonic() < deadline:
-            if _COMMITTED.search(running.console.text.rpartition(_STARTED)[2]):
-                return
-            time.sleep(0.05)
+        wait_until(self._log(), size, lambda: bool(_COMMITTED.search(running.console.text.rpartition(_STARTED)[2])))
+
+
+def wait_until(
+    log: Path, size: int, over: Callable[[], bool], *, longest: float = _UPDATE, quiet: float = _QUIET
+) -> None:
+    """Until a log of writes has a size, all is `over`, or it did not grow for `quiet` seconds: then no more comes.
+
+    Where an update writes a little less than was estimated, a machine that is done is not waited for in vain.
+    """
+    begin = grown = time.monotonic()
+    last = -1
+    while (found := log.stat().st_size) < size and not over():
+        now = time.monotonic()
+        if found != last:
+            last, grown = found, now
+        if now - begin > longest or now - grown > quiet:
+            return
+        time.sleep(0.05)
 
 
 class _Serving:
