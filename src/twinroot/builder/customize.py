@@ -88,7 +88,7 @@ def customize(request: CustomizeRequest, emit: Emit) -> None:
     ):
         with Mounts() as mounts, _umask(0o022):
             plan = _open_base(request, image_file, build.scratch, mounts if privileged else None, emit)
-            steps = tree_steps(request.config)
+            steps = tree_steps(request.config, request.snapshot_time)
             cache, done = _restore(request, plan, steps, build, privileged=privileged)
             with naming_damage(plan.facts.name, plan.facts.disk.path, plan.facts.mounted):
                 tree = assemble(plan.facts, plan.disk, build.scratch, mounts, privileged=privileged, changed=done > 0)

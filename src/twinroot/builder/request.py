@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from twinroot.builder.build_directory import check_cache_outside, check_output_outside
 from twinroot.builder.options import Options, check_options
+from twinroot.builder.overrides import format_findings, need_feature, snapshot_time
 from twinroot.config.image.file import ConfigFile
 from twinroot.config.image.not_built import UNBUILT_FORMATS, unbuilt
-from twinroot.config.image.output_rules import disk_of_the_format, removed_package_manager
-from twinroot.config.image.packages import PackageChanges, point_in_time
-from twinroot.config.image.preview_features import PreviewFeature
+from twinroot.config.image.packages import PackageChanges
 from twinroot.config.load import LoadedConfig, ReadConfig
 from twinroot.config.problems import KeyPath
 from twinroot.config.resources import resource_problems
-from twinroot.config.scalars import ScalarError
-from twinroot.config.section import UnreadableError
 from twinroot.distro.rpm_sources import check_sources
 from twinroot.errors import InputError, Problem
 from twinroot.output.disk import DISK_FORMATS
@@ -54,8 +50,7 @@ class CustomizeRequest:
 
     def packages(self, file: ConfigFile) -> PackageChanges:
         """What a file wants of packages, at the time that the command line names."""
-        changes = file.packages
-        return replace(changes, snapshot_time=self.snapshot_time) if self.snapshot_time else changes
+        return file.packages.at(self.snapshot_time)
 
 
 def resolve_request(read: ReadConfig, options: Options) -> CustomizeRequest:
@@ -90,7 +85,7 @@ def resolve_request(read: ReadConfig, options: Options) -> CustomizeRequest:
         compression_level=_level(options.compression_level, config),
         rpm_sources=options.rpm_sources,
         base_repositories=not options.disable_base_repositories,
-        snapshot_time=_snapshot_time(options.snapshot_time, config),
+        snapshot_time=snapshot_time(options.snapshot_time, config.config),
         script_network=options.script_network,
         cache_dir=options.cache_dir,
         why_rebuild=options.why_rebuild,
@@ -103,25 +98,9 @@ def choose_base(config: LoadedConfig, image_file: Path | None, image: str | None
         return image_file
     if image:
         found = from_specification(image)
-        _need_feature(config, "input-image-oci", "--image")
+        need_feature(config.config, "input-image-oci", "--image")
         return found
     return from_config(config.config.input.image) or config.resolve(_INPUT)
-
-
-def _need_feature(config: LoadedConfig, feature: PreviewFeature, flag: str) -> None:
-    if feature not in config.config.preview_features:
-        hint = f"add {feature} to the list previewFeatures of the configuration"
-        raise InputError(f"{flag} needs the preview feature '{feature}'", hint=hint)
-
-
-def _snapshot_time(text: str | None, config: LoadedConfig) -> datetime | None:
-    if text is None:
-        return None
-    _need_feature(config, "package-snapshot-time", "--package-snapshot-time")
-    try:
-        return point_in_time(text)
-    except ScalarError as error:
-        raise InputError(f"--package-snapshot-time: {error.message}", hint=error.hint) from error
 
 
 def _refuse_cosi(base: Path) -> None:
@@ -145,9 +124,7 @@ def _problems_of_run(read: ReadConfig, options: Options) -> list[Problem]:
     image_given = options.image_file is not None or options.image is not None
     format_given = options.output_format is not None
     findings = [*unbuilt(read.config, image_given=image_given, format_given=format_given)]
-    for rule in (removed_package_manager, disk_of_the_format) if format_given else ():
-        with suppress(UnreadableError):
-            findings += rule(read.config, options.output_format)
+    findings += format_findings(read.config, options.output_format)
     # Input and output are looked at when they are resolved.
     return [*read.placed(findings), *resource_problems(read, input_and_output=False)]
 

@@ -33,14 +33,19 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _plan(arguments: argparse.Namespace) -> Show:
     from twinroot.builder.options import check_options
+    from twinroot.builder.overrides import format_findings, need_feature, snapshot_time
     from twinroot.config.checks import at_place
     from twinroot.config.image.not_built import unbuilt
-    from twinroot.config.load import load_image_config
+    from twinroot.config.load import read_image_config
     from twinroot.plan.steps import Ends, all_steps
 
     check_options(customize.options(arguments))
-    loaded = load_image_config(arguments.config_file)
-    report_problems(loaded.warnings, logging.WARNING, arguments.log_format)
+    read = read_image_config(arguments.config_file)
+    loaded = read.loaded(read.placed(format_findings(read.config, arguments.output_image_format)))
+    report_problems(read.warnings, logging.WARNING, arguments.log_format)
+    if arguments.image:
+        need_feature(loaded.config, "input-image-oci", "--image")
+    packages_of = snapshot_time(arguments.package_snapshot_time or None, loaded.config)
     configured = loaded.config.output.image
     image_given = bool(arguments.image_file or arguments.image)
     format_given = bool(arguments.output_image_format)
@@ -51,7 +56,7 @@ def _plan(arguments: argparse.Namespace) -> Show:
         output_file=_text(arguments.output_image_file or loaded.resolve(("output", "image", "path"))),
         output_format=arguments.output_image_format or configured.format,
     )
-    steps = all_steps(loaded, ends)
+    steps = all_steps(loaded, ends, packages_of)
     return lambda: _show(loaded, steps, missing, arguments)
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
+from functools import partial
 
 from twinroot.config.image.config import ImageConfig
 from twinroot.config.image.file import ConfigFile
@@ -79,20 +81,20 @@ class Ends:
 _PerFile = Callable[[ConfigFile], tuple[Action, str, tuple[str, ...]] | None]
 
 
-def all_steps(loaded: LoadedConfig, ends: Ends) -> tuple[Step, ...]:
+def all_steps(loaded: LoadedConfig, ends: Ends, snapshot_time: datetime | None = None) -> tuple[Step, ...]:
     """Every step from the base image to the output."""
-    return (*_opening(loaded, ends), *tree_steps(loaded), *_closing(loaded, ends))
+    return (*_opening(loaded, ends), *tree_steps(loaded, snapshot_time), *_closing(loaded, ends))
 
 
-def tree_steps(loaded: LoadedConfig) -> tuple[Step, ...]:
-    """What happens inside the OS tree."""
+def tree_steps(loaded: LoadedConfig, snapshot_time: datetime | None = None) -> tuple[Step, ...]:
+    """What happens inside the OS tree. `snapshot_time` of packages counts before those of the files."""
     steps: list[Step] = []
     config, wanted = loaded.config, loaded.config.os or Os()
     if loaded.layout:
         steps.append(Step(Action.FSTAB, "Write /etc/fstab"))
     elif config.storage.reset_partitions_uuids_type:
         steps.append(Step(Action.FSTAB_IDENTIFIERS, "Name partitions by their new UUIDs in /etc/fstab"))
-    steps += _for_each_file(loaded.files, _packages)
+    steps += _for_each_file(loaded.files, partial(_packages, snapshot_time))
     if wanted.hostname:
         steps.append(Step(Action.HOSTNAME, f"Set the host name: {wanted.hostname}"))
     steps += _for_each_file(loaded.files, _groups, _users)
@@ -172,13 +174,13 @@ def _os(file: ConfigFile) -> Os:
     return file.config.os or Os()
 
 
-def _packages(file: ConfigFile) -> tuple[Action, str, tuple[str, ...]] | None:
-    changes = file.packages
+def _packages(snapshot_time: datetime | None, file: ConfigFile) -> tuple[Action, str, tuple[str, ...]] | None:
+    changes = file.packages.at(snapshot_time)
     named = (("remove", changes.remove), ("install", changes.install), ("update", changes.update))
     details = [f"{verb}: {', '.join(names)}" for verb, names in named if names]
     if changes.update_existing:
         details.insert(1 if changes.remove else 0, "update everything that is installed")
-    if changes.snapshot_time:
+    if changes.snapshot_time and (details or file.packages.snapshot_time):
         details.append(f"only packages published before {changes.snapshot_time.isoformat()}")
     return (Action.PACKAGES, "Change packages", tuple(details)) if details else None
 

@@ -267,6 +267,33 @@ def test_plan_as_json(place: Path) -> None:
     assert planned["notBuilt"][0]["key"] == "output.image.format"
 
 
+@pytest.mark.parametrize("flag", [[], ["--output-image-format", "vhd"]])
+def test_plan_knows_how_large_a_disk_of_the_format_can_be(place: Path, flag: list[str]) -> None:
+    (place / "c.yaml").write_text(PLANNED.replace("maxSize: 1G", "maxSize: 3T").replace("iso", "raw"))
+    result = run("main", "plan", "--config-file", "c.yaml", *flag, directory=place)
+    assert result.returncode == (1 if flag else 0)
+    message = "c.yaml:5:14: storage.disks[0].maxSize: the disk has 3 TiB; one of format vhd has at most 2040 GiB"
+    assert (message in result.stderr) == bool(flag)
+
+
+def test_plan_shows_the_snapshot_time_of_the_command_line(place: Path) -> None:
+    text = "os: {packages: {install: [vim]}}\n"
+    (place / "c.yaml").write_text("previewFeatures: [package-snapshot-time]\n" + text)
+    arguments = ("plan", "--config-file", "c.yaml", "--package-snapshot-time")
+    result = run("main", *arguments, "2025-02-03", directory=place)
+    assert "    only packages published before 2025-02-03T00:00:00+00:00" in result.stdout.splitlines()
+    wrong = run("main", *arguments, "yesterday", directory=place)
+    assert (wrong.returncode, wrong.stdout) == (1, "") and "'yesterday' is not a point in time" in wrong.stderr
+    (place / "c.yaml").write_text(text)
+    without = run("main", *arguments, "2025-02-03", directory=place)
+    assert "--package-snapshot-time needs the preview feature 'package-snapshot-time'" in without.stderr
+
+
+def test_plan_asks_for_the_preview_feature_of_images_in_registries(place: Path) -> None:
+    result = run("main", "plan", "--config-file", "good.yaml", "--image", "oci:example.com/a:1", directory=place)
+    assert "--image needs the preview feature 'input-image-oci'" in result.stderr
+
+
 def test_plan_without_a_layout(place: Path) -> None:
     result = run("main", "plan", "--config-file", "good.yaml", "--json", directory=place)
     assert json.loads(result.stdout)["disk"] is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,14 @@ def test_a_chain_is_carried_out_file_by_file(tmp_path: Path) -> None:
         Step(Action.SERVICES, "Set services", ("enable: s",), 0),
         Step(Action.SERVICES, "Set services", ("disable: s",), 1),
     )
+
+
+def test_another_snapshot_time_counts_for_all_packages_and_makes_no_step_of_its_own(tmp_path: Path) -> None:
+    text = "previewFeatures: [package-snapshot-time]\nos: {packages: {install: [a], snapshotTime: 2024-01-01}}"
+    step = tree_steps(loaded(tmp_path, text), datetime(2025, 2, 3, tzinfo=UTC))[0]
+    assert step.details == ("install: a", "only packages published before 2025-02-03T00:00:00+00:00")
+    steps = tree_steps(loaded(tmp_path, "{}"), datetime(2025, 2, 3, tzinfo=UTC))
+    assert Action.PACKAGES not in [step.action for step in steps]
 
 
 def test_what_is_not_given_yet_is_said(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -90,3 +90,7 @@ class PackageChanges:
     def any(self) -> bool:
         """Whether there is something to do."""
         return bool(self.update_existing or self.install or self.remove or self.update)
+
+    def at(self, time: datetime | None) -> PackageChanges:
+        """The same with another snapshot time, if there is one."""
+        return replace(self, snapshot_time=time) if time else self
