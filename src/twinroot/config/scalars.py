@@ -30,6 +30,7 @@ _MAX_SIZE = 2**63 - 1
 _ANY_LENGTH = 2**63  # of contents and the like; files as a whole are limited
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _HOST_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_MODULE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]*")
 _INTEGER = re.compile(r"[-+]?(?:0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+|[0-9][0-9_]*)")
 _TRUE = frozenset(("true", "yes", "on", "y"))
 _FALSE = frozenset(("false", "no", "off", "n"))
@@ -204,6 +205,19 @@ def one_word(text: str) -> str:
     return non_empty(text)
 
 
+def module_name(text: str) -> str:
+    """The name of a kernel module, or a plain alias of one, as files of modprobe.d(5) and modules-load.d(5) take it.
+
+    Kernels are built with letters, digits, `_` and `-` only (scripts/Makefile.lib), aliases have dots and colons too. A
+    slash leads out of the folder that has a file for each module; other signs begin comments there or continue a line.
+    """
+    if not _MODULE.fullmatch(one_word(text)):
+        raise ScalarError(
+            f"{quoted(text)} is not the name of a kernel module", "use letters, digits, '_' and '-', for example nbd"
+        )
+    return text
+
+
 def kernel_argument(text: str) -> str:
     """One kernel argument; it may contain spaces, but the command line is a single line.
 
@@ -332,6 +346,7 @@ Text = Annotated[str, from_text(str, longest=_ANY_LENGTH), ANY_TEXT]
 NonEmptyStr = Annotated[str, from_text(non_empty), WithJsonSchema({"type": _SCALAR, "minLength": 1})]
 Destination = Annotated[str, from_text(destination), WithJsonSchema({"type": _SCALAR, "minLength": 1})]
 OneWord = Annotated[str, from_text(one_word), _schema(r"^[^ \n]+$", "nbd", kind=_SCALAR)]
+ModuleName = Annotated[str, from_text(module_name), _schema(f"^{_MODULE.pattern}$", "nbd", kind=_SCALAR)]
 KernelArgument = Annotated[str, from_text(kernel_argument), _schema(r"^[^\n\r$\\']+$", "console=ttyS0", kind=_SCALAR)]
 PackageSpec = Annotated[
     str,

@@ -10,6 +10,9 @@ from twinroot.config.image.modules import Module
 RIGHT: list[tuple[str, Module]] = [
     ("{name: nbd}", Module(name="nbd")),
     ("{name: 8021q}", Module(name="8021q")),
+    ("{name: snd-hda_intel}", Module(name="snd-hda_intel")),
+    ("{name: net-pf-10}", Module(name="net-pf-10")),
+    ("{name: 'devname:loop-control'}", Module(name="devname:loop-control")),
     ("{name: nbd, loadMode: , options: }", Module(name="nbd")),
     ("{name: nbd, loadMode: ''}", Module(name="nbd")),
     ("{name: nbd, loadMode: always}", Module(name="nbd", load_mode="always")),
@@ -29,6 +32,8 @@ WRONG: list[Wrong] = [
     ("os: {modules: [{name: «''}]}", M + ".name", "the value may not be empty"),
     ("os: {modules: [{name: «'a b'}]}", M + ".name", "'a b' may not contain spaces and line breaks"),
     ("os: {modules: [{name: «\"a\\n\"}]}", M + ".name", r"'a\n' may not contain spaces and line breaks"),
+    *[(f"os: {{modules: [{{name: «'{name}'}}]}}", M + ".name", f"'{name}' is not the name of a kernel module")
+        for name in ("../../x", "..", ".", "a/b", "/a", "-a", "#a", ";a", "a#", "a*", 'a"b', "ä")],
     ("os: {modules: [{name: a, loadMode: «Always}]}", M + ".loadMode",
         "'Always' is not allowed here: use always, auto, disable or inherit"),
     ("os: {modules: [{name: a, loadMode: «[]}]}", M + ".loadMode", "expected a single value, found a list"),

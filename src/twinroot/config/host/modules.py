@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BeforeValidator, Field
 
 from twinroot.config.image.modules import null_is_empty
-from twinroot.config.scalars import OneWord
+from twinroot.config.scalars import ModuleName, OneWord
 from twinroot.config.section import Section
 
 
@@ -16,7 +16,7 @@ class Module(Section):
 
     always_written: ClassVar[frozenset[str]] = frozenset(("load_mode", "options"))
 
-    name: OneWord = Field(description="Name of the module.")
+    name: ModuleName = Field(description="Name of the module.")
     load_mode: Literal["always", "auto", "disable", "inherit"] = Field(
         default="inherit",
         description="`always`: load when the system starts; `auto`: when the kernel asks for it; `disable`: never; "

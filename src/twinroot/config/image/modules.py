@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from twinroot.config.problems import Finding
-from twinroot.config.scalars import EmptyIsUnset, OneWord
+from twinroot.config.scalars import EmptyIsUnset, ModuleName, OneWord
 from twinroot.config.section import Section
 
 LoadMode = Literal["always", "auto", "disable", "inherit"]
@@ -22,7 +22,7 @@ def null_is_empty(value: Any) -> Any:
 class Module(Section):
     """A kernel module: whether it is loaded, and with which options."""
 
-    name: OneWord = Field(description="Name of the module.")
+    name: ModuleName = Field(description="Name of the module.")
     load_mode: Annotated[LoadMode | None, EmptyIsUnset] = Field(
         default=None,
         description="`always`: load when the system starts; `auto`: when the kernel asks for it; `disable`: never; "

@@ -93,6 +93,7 @@ WRONG: list[tuple[str, str, str]] = [
     ("os: {hostname: «a b}", "os.hostname", "'a b' is not a host name"),
     (FILE % "content: a, permissions: «'644'", "os.additionalFiles[0].permissions", "'644' are not permissions"),
     (FILE % "content: a, permissions: «'01777'", "os.additionalFiles[0].permissions", "'01777' contains bits"),
+    ("os: {modules: [{name: «../../x}]}", "os.modules[0].name", "'../../x' is not the name of a kernel module"),
     ("os: {modules: [{name: a, loadMode: «never}]}", "os.modules[0].loadMode", "'never' is not allowed here"),
     ("os: {kernelCommandLine: «{}}", "os.kernelCommandLine.extraCommandLine", "this key is required"),
     ("os: {uefiFallback: «none}", "os.uefiFallback", "'none' is not allowed here"),
