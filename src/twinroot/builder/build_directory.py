@@ -19,6 +19,7 @@ from pathlib import Path
 
 from twinroot.errors import BusyError, HostError, InputError, UsageError
 from twinroot.interrupts import held
+from twinroot.output.files import followed
 from twinroot.sandbox.mounts import unmount_below
 
 # e2fsprogs and mtools take the first two for the beginning of an offset into a file, mtools `$` for that of a variable,
@@ -83,7 +84,8 @@ def _resolved(path: Path, flag: str) -> Path:
 
 def check_output_outside(path: Path, output: Path) -> None:
     """InputError for an output among what a build directory holds for itself, where it would be removed or replaced."""
-    place = output.parent.resolve() / output.name
+    output_file = followed(output)
+    place = output_file.parent.resolve() / output_file.name
     for name in ("lock", "scratch", "cache"):
         own = _resolved(path, "--build-dir") / name
         if place == own or own in place.parents:

@@ -18,6 +18,7 @@ from twinroot.config.image.layout import Layout, partition_size_key, size_key
 from twinroot.config.image.storage import Disk
 from twinroot.config.problems import Finding, KeyPath
 from twinroot.errors import ConfigError
+from twinroot.output.files import followed
 from twinroot.units import MIB, exact
 
 _PATH: KeyPath = ("storage", "disks", 0)
@@ -45,7 +46,7 @@ def _findings(request: CustomizeRequest, layout: Layout, scratch: Path) -> Itera
         return
     yield from _finding(build, layout.disk_size, "disk", size_key(disk, layout, _PATH))
     if request.output_format in _AS_LARGE_AS_THE_DISK:
-        output = request.output_file.parent
+        output = followed(request.output_file).parent
         output_place = (output, output, "output directory")
         yield from _finding(output_place, layout.disk_size, "disk", size_key(disk, layout, _PATH))
 

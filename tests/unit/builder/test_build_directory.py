@@ -72,6 +72,9 @@ def test_outputs_do_not_go_where_a_build_directory_has_its_own(tmp_path: Path, n
     (build / "scratch").mkdir(parents=True)
     with pytest.raises(InputError, match="keeps for itself"):
         check_output_outside(build, build / name)
+    (tmp_path / "link").symlink_to(build / name)
+    with pytest.raises(InputError, match="keeps for itself"):
+        check_output_outside(build, tmp_path / "link")
     check_output_outside(build, build / "image.raw")
     check_output_outside(build, tmp_path / "lock")
 

@@ -82,6 +82,48 @@ def test_good_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     check_output(Path("relative"))
 
 
+@pytest.mark.parametrize("old", [True, False])
+def test_a_link_is_followed_to_where_the_file_is_to_be(tmp_path: Path, old: bool) -> None:
+    large = tmp_path / "large disk"
+    large.mkdir()
+    if old:
+        (large / "image").write_text("old")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/link").symlink_to("../second")
+    (tmp_path / "second").symlink_to(large / "image")
+    check_output(tmp_path / "out/link")
+    with replacing(tmp_path / "out/link") as partial:
+        assert partial.parent.samefile(large)
+        partial.write_text("new")
+    assert (tmp_path / "out/link").is_symlink() and (tmp_path / "second").is_symlink()
+    assert (large / "image").read_text() == "new"
+    assert names(large) == ["image"] and names(tmp_path / "out") == ["link"]
+
+
+@pytest.mark.parametrize(
+    ("target", "message"), [("missing/out", "missing does not exist"), ("link", "Too many levels")]
+)
+def test_links_that_lead_nowhere(tmp_path: Path, target: str, message: str) -> None:
+    (tmp_path / "link").symlink_to(target)
+    with pytest.raises(InputError, match=message) as caught:
+        check_output(tmp_path / "link")
+    assert caught.value.where == str(tmp_path / "link")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_links_that_others_make_in_directories_open_to_all_are_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o1777)
+    (link := tmp_path / "open/link").symlink_to(tmp_path / "precious")
+    check_output(link)
+    os.chown(link, 1234, 1234, follow_symlinks=False)
+    for use in (check_output, lambda path: replacing(path).__enter__()):
+        with pytest.raises(InputError, match="another user"):
+            use(link)
+    (tmp_path / "open").chmod(0o755)
+    check_output(link)
+
+
 def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
     ended = subprocess.Popen(["true"])
     ended.wait()
