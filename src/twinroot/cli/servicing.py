@@ -102,10 +102,17 @@ def add_reports(command: argparse.ArgumentParser) -> None:
 
 
 def _install(arguments: argparse.Namespace) -> int:
-    from twinroot.agent.servicing.install import MULTIBOOT_DATASTORE, check_may_install, install
+    from twinroot.agent.servicing.install import MULTIBOOT_DATASTORE, check_may_install, install, is_installer
+    from twinroot.errors import ConfigError
 
     def perform(agent: Agent) -> tuple[ServicingError | None, Report]:
-        config, multiboot = _config(arguments, None), arguments.multiboot
+        multiboot = arguments.multiboot
+        try:
+            config = _config(arguments, None)
+        except ConfigError as mistake:
+            if os.geteuid() == 0 and is_installer(multiboot=multiboot):
+                return _serviced(agent, _raising(mistake), installing=True)
+            raise
 
         def work(agent: Agent, ledger: Ledger) -> Result:
             return install(agent, ledger, config, _allowed(arguments), multiboot=multiboot)
@@ -114,6 +121,15 @@ def _install(arguments: argparse.Namespace) -> int:
 
     datastore = MULTIBOOT_DATASTORE if arguments.multiboot else None
     return run_servicing(arguments, "the machine was not installed", perform, datastore=datastore)
+
+
+def _raising(mistake: Exception) -> Work:
+    """A command that can only fail, so that the status tells of it."""
+
+    def work(_agent: Agent, _ledger: Ledger) -> Result:
+        raise mistake
+
+    return work
 
 
 def _update(arguments: argparse.Namespace) -> int:

@@ -111,8 +111,9 @@ def alone(agent: Agent) -> Iterator[None]:
 def _served(ledger: Ledger, work: Callable[[Ledger], Result]) -> Result:
     try:
         return work(ledger)
-    except ConfigError:
-        raise  # Of a wrong configuration file the status need not know, and all its mistakes are told.
+    except ConfigError as error:
+        ledger.note_mistake(as_servicing_error(error))
+        raise  # as it is: all mistakes are told, each at its place
     except Exception as error:
         found = as_servicing_error(error)
         ledger.note(found)

@@ -79,6 +79,11 @@ def check_may_install(config: HostConfig, *, multiboot: bool) -> None:
     check_clean_install(machine.kernel_command_line(), multiboot=multiboot, adopts=adopts, override=override)
 
 
+def is_installer(*, multiboot: bool) -> bool:
+    """Whether this system is one that machines are installed from, whatever a configuration says."""
+    return not multiboot and not runs_from_disk(machine.kernel_command_line())
+
+
 def _stage(agent: Agent, ledger: Ledger, config: HostConfig, cosi: CosiFile, *, multiboot: bool) -> None:
     storage = config.storage
     job = Job(_KIND, config, cosi, Devices(storage, {}, "volume-a"), None, 0, agent.variables, agent.emit)

@@ -11,6 +11,7 @@ from twinroot.agent.errors import ServicingError, tells_of_staging
 from twinroot.agent.host_status import HostStatus, after
 from twinroot.agent.states import TRANSITIONS, State, Transition, Trigger
 from twinroot.config.host.config import HostConfig
+from twinroot.config.load_host import UNREADABLE
 
 log = logging.getLogger(__name__)
 
@@ -56,12 +57,22 @@ class Ledger:
 
         But of a half that was not written to its end, and of a new system that failed, which the next commit reports.
         """
-        error = self.status.last_error
-        failed = self.status.servicing_state is State.AB_UPDATE_HEALTH_CHECK_FAILED
-        if error is not None and not failed and not tells_of_staging(error):
+        if self.status.last_error is not None and not self._tells_of_a_half():
             log.info("The error of an earlier command is forgotten; it is in the log of that command")
             self.write(self.status.model_copy(update={"last_error": None}))
 
     def note(self, error: ServicingError) -> None:
         """Keep why a command failed."""
         self.write(self.status.model_copy(update={"last_error": error.record()}))
+
+    def note_mistake(self, error: ServicingError) -> None:
+        """Keep that a configuration is wrong, which touched nothing and so hides nothing that is to be known of a half.
+
+        Whether there is a file at all is looked at before any status is (servicing spec, section 1.2).
+        """
+        if error.name != UNREADABLE and not self._tells_of_a_half():
+            self.note(error)
+
+    def _tells_of_a_half(self) -> bool:
+        failed = self.status.servicing_state is State.AB_UPDATE_HEALTH_CHECK_FAILED
+        return failed or tells_of_staging(self.status.last_error)
