@@ -27,7 +27,7 @@ from twinroot.agent.storage.deploy import deploy
 from twinroot.agent.storage.deploy_plan import Deployment, ImageWrite
 from twinroot.formats.cosi.model import ImageFile
 from twinroot.formats.cosi.reader import CosiFile, open_cosi
-from twinroot.formats.zstd_reader import SKIPPABLE_MAGIC, parse_frame_header
+from twinroot.formats.zstd_headers import SKIPPABLE_MAGIC, parse_frame_header
 
 _ROUNDS = 5
 

@@ -13,7 +13,8 @@ from tests.memory import little_memory
 from twinroot.errors import FormatError
 from twinroot.formats.source import BytesRegion
 from twinroot.formats.zstd_frames import FrameCompressor
-from twinroot.formats.zstd_reader import MAGIC, SKIPPABLE_MAGIC, decompress, parse_frame_header
+from twinroot.formats.zstd_headers import MAGIC, SKIPPABLE_MAGIC, parse_frame_header
+from twinroot.formats.zstd_reader import decompress
 from twinroot.units import KIB, MIB
 
 CONTENTS = b"some text " * 300 + bytes(70 * KIB) + bytes(range(256)) * 20

@@ -25,17 +25,25 @@ from typing import TypeVar
 
 import zstandard
 
-from twinroot.errors import FormatError
+from twinroot.errors import FormatError, HostError, TwinrootError
 from twinroot.formats.reused_memory import ReusedMemory
 from twinroot.formats.zstd_frames import MIN_WINDOW_LOG, available_threads, is_zero
-from twinroot.units import KIB, MIB
+from twinroot.formats.zstd_headers import (
+    CUT_OFF,
+    LARGEST_BLOCK,
+    MAGIC,
+    SKIPPABLE_MAGIC,
+    FrameHeader,
+    WindowError,
+    block_header,
+    parse_frame_header,
+)
+from twinroot.units import KIB, MIB, exact
 
 # What a decoder accepts when the metadata do not say, or say 0 (ZSTD_WINDOWLOG_LIMIT_DEFAULT; COSI spec 3.9).
 DEFAULT_WINDOW_LOG = 27
 # What the library can do at most (ZSTD_WINDOWLOG_MAX on 64-bit machines).
 LARGEST_WINDOW_LOG = 31
-MAGIC = 0xFD2FB528
-SKIPPABLE_MAGIC = 0x184D2A50
 
 # As long as the frames that we make at high levels.
 _WHOLE = 32 * MIB
@@ -43,8 +51,6 @@ _WHOLE = 32 * MIB
 _HELD = 48 * MIB
 # More do not pay, the target of the data is slower; and each holds a whole frame.
 _MOST_THREADS = 4
-# What a block holds at most (Block_Maximum_Size, RFC 8878, section 3.1.1.2.3).
-_BLOCK = 128 * KIB
 # Frames that are decoded in steps: what of their output is handed on at once.
 _STEP = MIB
 # Zeros are looked for in steps of this many bytes; a multiple of every block size a target has.
@@ -53,11 +59,8 @@ _ZEROS = bytes(_GRAIN)
 # Frames this short that turn out to be zeros are remembered and not decoded again.
 _SHORT = 4 * KIB
 _MOST_REMEMBERED = 64
-_CUT_OFF = "the compressed data is cut off"
-
-
-class WindowError(FormatError):
-    """A frame asks for a larger window than is allowed."""
+# How the library says it (zstd, lib/common/error_private.c).
+_NO_MEMORY = "not enough memory"
 
 
 class LengthError(FormatError):
@@ -71,16 +74,6 @@ class Piece:
     offset: int
     length: int
     data: memoryview | None
-
-
-@dataclass(frozen=True)
-class FrameHeader:
-    """What the head of a zstd frame says. `content` is None if it does not tell its length."""
-
-    size: int
-    window: int
-    content: int | None
-    checksum: bool
 
 
 _Part = memoryview | int  # decoded bytes, or that many zeros
@@ -151,31 +144,6 @@ def kept(pieces: Iterable[Piece]) -> list[Piece]:
     ]
 
 
-def parse_frame_header(head: bytes | memoryview, max_window_log: int) -> FrameHeader:
-    """Read a frame header (RFC 8878, 3.1.1.1) from at least 18 bytes after the frame's start, fewer at the end."""
-    descriptor = head[4] if len(head) > 4 else 0
-    single_segment = bool(descriptor & 0x20)
-    dictionary = (0, 1, 2, 4)[descriptor & 3]
-    content = (1 if single_segment else 0, 2, 4, 8)[descriptor >> 6]
-    size = 5 + (not single_segment) + dictionary + content
-    if len(head) < size:
-        raise FormatError(_CUT_OFF)
-    if descriptor & 0x08:
-        raise FormatError("a zstd frame uses a reserved bit")
-    at = 5 + (not single_segment)
-    if int.from_bytes(head[at : at + dictionary], "little"):
-        raise FormatError("a zstd frame needs a dictionary")
-    length = int.from_bytes(head[at + dictionary : size], "little") + (256 if content == 2 else 0)
-    if single_segment:
-        window = length
-    else:
-        base = 1 << (10 + (head[5] >> 3))
-        window = base + (base >> 3) * (head[5] & 7)
-    if window > 1 << max_window_log:
-        raise WindowError(f"a zstd frame needs a window of {window} bytes, more than 2^{max_window_log}")
-    return FrameHeader(size, window, length if content else None, bool(descriptor & 0x04))
-
-
 class _Input:
     """Bytes on demand from an iterator of pieces."""
 
@@ -197,7 +165,7 @@ class _Input:
         """Exactly the next `count` bytes; FormatError if there are fewer."""
         found = self.peek(count)
         if len(found) < count:
-            raise FormatError(_CUT_OFF)
+            raise FormatError(CUT_OFF)
         del self._data[:count]
         return found
 
@@ -268,8 +236,8 @@ class _Decoder:
         most = content + content // 64 + 64 * KIB
         size, room, last = header.size, 0, False
         while not last:
-            last, length = _block(self._input.peek(3, size))
-            size, room = size + length, room + _BLOCK
+            last, length = block_header(self._input.peek(3, size))
+            size, room = size + length, room + LARGEST_BLOCK
             if size > most:
                 return None
         if content > room:
@@ -289,9 +257,9 @@ class _Decoder:
                     yield b"".join(outputs)
                     outputs, length = [], 0
         except zstandard.ZstdError as error:
-            raise _damaged(error) from error
+            raise _failure(error, header.window) from error
         if not decoder.eof:
-            raise FormatError(_CUT_OFF)
+            raise FormatError(CUT_OFF)
         if length:
             yield b"".join(outputs)
 
@@ -300,7 +268,7 @@ class _Decoder:
         yield self._input.take(header.size)
         last = False
         while not last:
-            last, length = _block(self._input.peek(3))
+            last, length = block_header(self._input.peek(3))
             yield self._input.take(length)
         if header.checksum:
             yield self._input.take(4)
@@ -315,9 +283,9 @@ class _Decoder:
                 length = reader.readinto(room)
                 more = reader.read(1)
         except zstandard.ZstdError as error:
-            raise _damaged(error) from error
+            raise _failure(error, len(room)) from error
         if length != len(room) or more:
-            raise FormatError(_CUT_OFF)
+            raise FormatError(CUT_OFF)
         if len(frame) <= _SHORT and _only_zeros(room):
             if len(self._known_zeros) < _MOST_REMEMBERED:
                 self._known_zeros[frame] = length
@@ -337,14 +305,6 @@ def _copied(output: bytes) -> Callable[[memoryview], _Part]:
         return room
 
     return copy
-
-
-def _block(head: bytes) -> tuple[bool, int]:
-    """Whether a block is the last one, and its bytes with its head of three (RFC 8878, section 3.1.1.2)."""
-    if len(head) < 3:
-        raise FormatError(_CUT_OFF)
-    block = int.from_bytes(head, "little")
-    return bool(block & 1), 3 + (1 if block >> 1 & 3 == 1 else block >> 3)
 
 
 def _parallel(
@@ -392,5 +352,9 @@ def _only_zeros(view: memoryview) -> bool:
     return all(is_zero(view[at : at + _GRAIN], _ZEROS) for at in range(0, len(view), _GRAIN))
 
 
-def _damaged(error: zstandard.ZstdError) -> FormatError:
-    return FormatError(f"the compressed data is damaged ({error})")
+def _failure(error: zstandard.ZstdError, wanted: int) -> TwinrootError:
+    """What is wrong where the library fails to decode a frame that takes `wanted` bytes of memory."""
+    if _NO_MEMORY not in str(error):
+        return FormatError(f"the compressed data is damaged ({error})")
+    message = f"decompressing it takes {exact(wanted)} of memory, which cannot be had here"
+    return HostError(message, hint="read it where there is more, or compress the image with a smaller window")

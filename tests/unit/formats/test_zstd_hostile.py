@@ -6,9 +6,10 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from tests.memory import little_memory, little_resident_memory
+import zstandard
+from tests.memory import bounded_address_space, little_memory, little_resident_memory
 
-from twinroot.errors import FormatError
+from twinroot.errors import FormatError, HostError
 from twinroot.formats.zstd_reader import LengthError, Piece, decompress, process
 from twinroot.units import GIB, KIB, MIB
 
@@ -78,3 +79,12 @@ def lengths(pieces: Iterator[Piece]) -> int:
     """Work that keeps nothing, and takes a while."""
     time.sleep(0.004)
     return sum(piece.length for piece in pieces)
+
+
+def test_a_window_for_which_there_is_no_memory_is_no_damage() -> None:
+    made = zstandard.ZstdCompressionParameters.from_level(1, window_log=31, write_content_size=False)
+    compressor = zstandard.ZstdCompressor(compression_params=made).compressobj()
+    stream = compressor.compress(b"data" * 100) + compressor.flush()
+    with bounded_address_space(GIB), pytest.raises(HostError, match="takes 2 GiB of memory") as caught:
+        list(decompress([stream], length=400, max_window_log=31))
+    assert caught.value.hint is not None

@@ -25,7 +25,8 @@ from twinroot.formats.cosi.model import Finding, ImageFile, Metadata
 from twinroot.formats.cosi.order import order_findings
 from twinroot.formats.cosi.reader import metadata_text, pread
 from twinroot.formats.cosi.writer import MARKER, METADATA
-from twinroot.formats.zstd_reader import LengthError, Piece, WindowError, process
+from twinroot.formats.zstd_headers import WindowError
+from twinroot.formats.zstd_reader import LengthError, Piece, process
 from twinroot.units import MIB
 
 _STEP = MIB

@@ -32,7 +32,7 @@ from twinroot.formats.cosi import metadata as documents
 from twinroot.formats.cosi import model, tar
 from twinroot.formats.source import BytesRegion, Source
 from twinroot.formats.zstd_frames import FrameCompressor
-from twinroot.formats.zstd_reader import SKIPPABLE_MAGIC
+from twinroot.formats.zstd_headers import SKIPPABLE_MAGIC
 from twinroot.units import ARCHITECTURES, MIB, round_up
 
 MARKER = "cosi-marker"
