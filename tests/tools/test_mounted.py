@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -21,7 +25,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount f
 _MAKE = """
 from uuid import UUID
 from twinroot.distro.distro import recognise
-from twinroot.errors import InputError
+from twinroot.errors import HostError, InputError
 from twinroot.formats import gpt
 from twinroot.plan.disk import Mount, PlannedFilesystem, PlannedPartition, PlannedSubvolume
 from twinroot.storage.filesystems import make_filesystem
@@ -39,7 +43,19 @@ paths = {path: Path(view) for path, (view, _, _) in views.items()}
 try:
     make_filesystem(partition, paths, image, features=features, hash_seed=filesystem.uuid)
     print(json.dumps(""))
-except InputError as error:
+except (HostError, InputError) as error:
+    print(json.dumps(str(error)))
+"""
+
+_READ = """
+from twinroot.errors import HostError
+from twinroot.sandbox.mounts import Mounts
+image, target = Path(sys.argv[1]), Path(sys.argv[2])
+try:
+    with Mounts() as mounts:
+        mounts.filesystem(image, 0, image.stat().st_size, "btrfs", target, unprivileged=False)
+        print(json.dumps(""))
+except HostError as error:
     print(json.dumps(str(error)))
 """
 
@@ -76,6 +92,47 @@ def test_xfs_has_the_features_of_the_target(tmp_path: Path) -> None:
     shown = run(["xfs_db", "-r", "-c", "version", tmp_path / "image"]).stdout
     assert {"NREXT64", "BIGTIME", "INOBTCNT", "RMAPBT", "REFLINK"} <= set(shown.strip().split(","))
     assert "nrext64" in recognise({"ID": "azurelinux", "VERSION_ID": "3.0"}).xfs
+
+
+@contextmanager
+def loops(*images: Path) -> Iterator[list[str]]:
+    found = [run(["losetup", "--find", "--show", image]).stdout.strip() for image in images]
+    try:
+        yield found
+    finally:
+        run(["losetup", "--detach", *found])
+
+
+def test_a_second_btrfs_of_the_same_uuid_is_told(tmp_path: Path) -> None:
+    """As two builds make it that are of the same inputs, and run at once."""
+    (tmp_path / "tree").mkdir()
+    assert make("btrfs", 200 * MIB, tmp_path / "image", {"": (tmp_path / "tree", None, None)}) == ""
+    (tmp_path / "image").rename(tmp_path / "other")
+    with loops(tmp_path / "other"):
+        time.sleep(3)  # libblkid believes for two seconds what it found on a device
+        said = make("btrfs", 200 * MIB, tmp_path / "image", {"": (tmp_path / "tree", None, None)})
+    assert "a btrfs filesystem with the same UUID is mounted on this host already" in said
+
+
+def test_a_second_btrfs_that_the_kernel_takes_for_the_first_is_told(tmp_path: Path) -> None:
+    """Newer kernels tell those apart that consist of one device; of two, it is as it was with all of them."""
+    devices = [tmp_path / name for name in ("a", "b")]
+    for device in devices:
+        with device.open("wb") as file:
+            file.truncate(200 * MIB)
+    run(["mkfs.btrfs", "-q", *devices])
+    shutil.copyfile(devices[0], tmp_path / "copy")
+    with loops(*devices) as found:
+        run(["btrfs", "device", "scan", *found])
+        said = isolated(_READ, tmp_path / "copy", tmp_path / "mount", before=mounting(found[0], tmp_path / "first"))
+    run(["btrfs", "device", "scan", "--forget"])
+    assert "a btrfs filesystem with the same UUID is mounted on this host already" in said
+
+
+def mounting(device: str, place: Path) -> list[str | Path]:
+    """A command that runs another while a filesystem is mounted, which nobody else sees."""
+    place.mkdir()
+    return ["unshare", "--mount", "sh", "-c", f'mount {device} {place} && exec "$@"', "sh"]
 
 
 def test_btrfs_subvolumes_and_quotas(tmp_path: Path) -> None:

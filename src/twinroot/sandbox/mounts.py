@@ -8,12 +8,13 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from types import TracebackType
 
 from twinroot.errors import CommandError
 from twinroot.interrupts import held
+from twinroot.tools.btrfs import naming_twins
 from twinroot.tools.run import run, start, stop
 
 # nouuid: the host may have mounted a filesystem of the same identity; subvolid=5: from the top, whatever the default.
@@ -86,7 +87,8 @@ class Mounts:
         # A journal that was not replayed must not make a read-only mount fail or write.
         extra = ",noload" if fs_type.startswith("ext") else _UNREPLAYED.get(fs_type, "")
         options = f"loop,ro,nodev,offset={offset},sizelimit={size}{extra}"
-        return self._mount(target, ["-t", fs_type, "-o", options, str(path), str(target)])
+        with _explained(path, fs_type):
+            return self._mount(target, ["-t", fs_type, "-o", options, str(path), str(target)])
 
     def _fuse2fs(self, path: Path, offset: int, target: Path) -> Path:
         """Serve an ext filesystem by a process that ends with us, whatever ends us: in the background it would stay."""
@@ -122,7 +124,7 @@ def kernel_version() -> tuple[int, int]:
 def writable(path: Path, fs_type: str, target: Path, options: str) -> Iterator[Path]:
     """The filesystem in a file, mounted for writing through a loop device (as root); complete in it afterwards."""
     target.mkdir(parents=True, exist_ok=True)
-    with held():
+    with held(), _explained(path, fs_type):
         run(["mount", "-t", fs_type, "-o", f"loop,nodev,noatime,{options}", path, target])
     try:
         yield target
@@ -152,6 +154,10 @@ def copy_status(source: Path, target: Path) -> None:
     status = source.stat()
     os.chown(target, status.st_uid, status.st_gid)
     shutil.copystat(source, target)
+
+
+def _explained(path: Path, fs_type: str) -> AbstractContextManager[None]:
+    return naming_twins(path) if fs_type == "btrfs" else nullcontext()
 
 
 def _unmount(target: Path) -> Callable[[], object]:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+from twinroot.errors import CommandError, HostError
 from twinroot.tools.run import run
 
 log = logging.getLogger(__name__)
 
+# What mkfs.btrfs says, and what mount does: up to Linux 6.6 the kernel takes two filesystems of one UUID for one.
+_NOT_UNIQUE = "non-unique UUID"
+_TWIN = (_NOT_UNIQUE, "File exists")
+_PAUSES = (1.0, 2.0, 3.0)  # seconds
 _FEATURE = re.compile(r"^([a-z0-9-]+)\s+- .*$", re.MULTILINE)
 
 
@@ -22,7 +29,40 @@ def make(path: Path, size: int, *, features: Sequence[str], uuid: str, label: st
     listings = {option: run(["mkfs.btrfs", option, "list-all"], ok=(0, 1)) for option in ("-O", "-R")}
     options = feature_options(features, {option: found.stdout + found.stderr for option, found in listings.items()})
     name = ["-L", label] if label else []
-    run(["mkfs.btrfs", "-q", "-f", "-K", "--csum", "crc32c", *options, "-U", uuid, *name, path])
+    with naming_twins(path):
+        _run_patiently(["mkfs.btrfs", "-q", "-f", "-K", "--csum", "crc32c", *options, "-U", uuid, *name, path])
+
+
+def _run_patiently(command: Sequence[str | Path]) -> None:
+    """Run mkfs.btrfs, which looks for its UUID on all devices of the host, and remembers for seconds what was there.
+
+    An earlier try of ours may be among that, on a loop device that goes away only now.
+    """
+    for pause in _PAUSES:
+        try:
+            run(command)
+        except CommandError as error:
+            if _NOT_UNIQUE not in error.output:
+                raise
+            time.sleep(pause)
+        else:
+            return
+    run(command)
+
+
+@contextmanager
+def naming_twins(path: Path) -> Iterator[None]:
+    """Turn what is said of a second filesystem of the same UUID into a HostError."""
+    try:
+        yield
+    except CommandError as error:
+        if not any(text in error.output for text in _TWIN):
+            raise
+        raise HostError(
+            "a btrfs filesystem with the same UUID is mounted on this host already, perhaps by another build",
+            where=str(path),
+            hint="let one build of the same base, or of the same inputs, end before the next begins",
+        ) from error
 
 
 def feature_options(features: Sequence[str], listings: dict[str, str]) -> list[str]:
