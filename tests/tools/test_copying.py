@@ -47,10 +47,17 @@ def test_a_file_with_what_it_keeps(root: Path, source: Path, caplog: pytest.LogC
         os.umask(before)
     status = (root / "a/b/c").stat()
     assert (root / "a/b/c").read_bytes() == source.read_bytes()
-    assert (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, status.st_mtime_ns) == (0o640, 0, 0, TIME)
+    assert (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, status.st_mtime_ns) == (0o4640, 0, 0, TIME)
     assert stat.S_IMODE((root / "a/b").stat().st_mode) == 0o755
     (warning,) = caplog.messages
-    assert "setuid or setgid" in warning and "/a/b/c" in warning
+    assert "setuid or setgid" in warning and "/a/b/c runs with the rights of user 0" in warning
+
+
+def test_rights_of_an_owner_who_stays_are_nothing_to_tell(
+    root: Path, source: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    copy_file(source, root, "/c", DISK, owner=Owner(33, 44))
+    assert stat.S_IMODE((root / "c").stat().st_mode) == 0o4640 and caplog.messages == []
 
 
 @pytest.mark.parametrize("mode", [0, 0o600, 0o777])

@@ -52,7 +52,8 @@ def copy_file(
 ) -> None:  # fmt: skip
     """Copy one file, links to it followed, to a path of the image. InputError when it is none or does not fit.
 
-    Without `mode` it gets the source's, but not the bits that would run it with its owner's rights: that is root now.
+    Without `mode` it gets the source's (image behaviour spec §12), with the bits that run it with its owner's rights.
+    That is told where it is another owner.
     """
     owner = owner or Owner()
     with _open_source(source) as reading, open_new(root, path, parents_mode=parents_mode) as writing:
@@ -64,17 +65,21 @@ def copy_file(
                 raise
             raise InputError(f"{source} cannot be copied: {error.strerror}") from error
         os.fchown(writing.fileno(), owner.uid, owner.gid)
-        os.fchmod(writing.fileno(), _own_mode(source, status, path) if mode is None else mode)
+        os.fchmod(writing.fileno(), _own_mode(source, status, path, owner) if mode is None else mode)
         if stat.S_ISREG(status.st_mode):
             os.utime(writing.fileno(), ns=(status.st_mtime_ns, status.st_mtime_ns))
 
 
-def _own_mode(source: Path, status: os.stat_result, path: str) -> int:
+def _own_mode(source: Path, status: os.stat_result, path: str, owner: Owner) -> int:
     mode = stat.S_IMODE(status.st_mode)
-    if mode & (stat.S_ISUID | stat.S_ISGID):
-        # Who owns it on this host is nobody in the image.
-        log.warning("%s has its setuid or setgid bit set: %s, which is root's, gets no such bit", source, path)
-    return mode & 0o777
+    if mode & (stat.S_ISUID | stat.S_ISGID) and status.st_uid != owner.uid:
+        log.warning(
+            "%s has its setuid or setgid bit set: in the image %s runs with the rights of user %d",
+            source,
+            path,
+            owner.uid,
+        )
+    return mode
 
 
 def copy_tree(

@@ -25,7 +25,8 @@ class AdditionalFile(Section):
     )
     content: Text | None = Field(default=None, description="Text to write instead; it may be empty.")
     permissions: Permissions | None = Field(
-        default=None, description="Permissions. The default are those of `source`; 644 for `content`."
+        default=None,
+        description="Permissions. The default are those of `source`, setuid and setgid bits too; 644 for `content`.",
     )
     sha256hash: OptionalStr = Field(default=None, alias="sha256hash", description=_RECORDED)
 
