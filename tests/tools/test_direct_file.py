@@ -78,3 +78,18 @@ def test_a_file_that_ends_too_early(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x" * 5000)
     with (tmp_path / "file").open("r+b") as stream, DirectFile(stream.fileno()) as file, pytest.raises(OSError):
         file.read_into(memoryview(page_memory(8192)), 0)
+
+
+def test_a_device_makes_zeros_by_itself(device: int) -> None:
+    os.pwrite(device, b"\xff" * 8 * MIB, 0)
+    with DirectFile(device) as file:
+        assert file.zero_out(MIB, 6 * MIB)
+        file.sync()
+    assert os.pread(device, 8 * MIB, 0) == b"\xff" * MIB + bytes(6 * MIB) + b"\xff" * MIB
+
+
+def test_what_makes_no_zeros_by_itself_says_so() -> None:
+    fd = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+    with DirectFile(fd) as file:
+        assert not file.zero_out(0, MIB)
+    os.close(fd)

@@ -122,6 +122,8 @@ def test_a_disk_becomes_the_one_of_the_image(image: Path, loop: Path, tmp_path: 
     for number in (1, 3, 4):
         start, size = (found["partitions"][number - 1][key] * 512 for key in ("start", "size"))
         assert partition(loop, number).read_bytes() == raw[start : start + size], number
+    # Of what is empty the disk keeps nothing: it was not sent zeros, but asked for them.
+    assert (tmp_path / "disk").stat().st_blocks * 512 < (80 - 20 + 1) * MIB
     # The root has grown.
     root = partition(loop, 2)
     output("e2fsck", "-f", "-n", root)

@@ -9,6 +9,7 @@ fails the next sync ("Page cache invalidation failure on direct I/O" in its log)
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import threading
@@ -20,6 +21,7 @@ from twinroot.formats.reused_memory import PAGE
 
 # What a target says that cannot do this, or not from this memory or in these units.
 _REFUSALS = (errno.EINVAL, errno.EOPNOTSUPP)
+_KEEP_SIZE, _PUNCH_HOLE = 1, 2  # linux/falloc.h
 
 
 class DirectFile:
@@ -61,6 +63,17 @@ class DirectFile:
         left = self._write_pages(self._direct, pages, first)
         self._write_alone(left, last - len(left))
         self._write_alone(tail, last)
+
+    def zero_out(self, offset: int, length: int) -> bool:
+        """Have whole pages be zeros where the target can do that by itself, without any being sent; whether it did.
+
+        Of a disk the kernel asks for what reads as zeros for sure (REQ_OP_WRITE_ZEROES), not for what it may forget.
+        """
+        libc = ctypes.CDLL(None, use_errno=True)
+        place = ctypes.c_int64(offset), ctypes.c_int64(length)
+        with self._turns.together():
+            # Whatever is the matter, writing does it as well, or says what it is.
+            return bool(libc.fallocate64(self._fd, _PUNCH_HOLE | _KEEP_SIZE, *place) == 0)
 
     def sync(self) -> None:
         """Have everything on the disk, and nothing of it in the cache."""

@@ -24,7 +24,7 @@ from twinroot.formats.cosi.model import ImageFile
 from twinroot.formats.cosi.reader import CosiFile
 from twinroot.formats.reused_memory import PAGE, page_memory
 from twinroot.formats.zstd_reader import Piece
-from twinroot.units import KIB, MIB
+from twinroot.units import KIB, MIB, round_up
 
 _STEP = MIB
 # What differs is narrowed down to this: fewer bytes written, and no more of them than a flash page or two.
@@ -33,6 +33,8 @@ _ZEROS = memoryview(page_memory(_STEP + PAGE))
 # A step whose first, middle and last grain all differ is written unread: a partition that holds something else is not
 # read in vain. Shorter ones than this are read at once.
 _WORTH_A_LOOK = 8 * _GRAIN
+# Zeros that a target may have to make by itself are worth the asking from here on.
+_LONG = MIB
 _BEHIND_ALL = 2**63
 
 
@@ -51,12 +53,14 @@ def write_image(
     *,
     start: int = 0,
     size: int | None = None,
+    unread_zeros: bool = False,
     advance: Callable[[int], None] = lambda _done: None,
 ) -> Written:
     """Make a partition (or file) begin with the contents of an image, and sync it.
 
-    `start` and `size`, in bytes, are where on the target the partition lies; without, it is the whole target. `advance`
-    hears how many bytes of the contents are done. Raises FormatError when the image is damaged or too large
+    `start` and `size`, in bytes, are where on the target the partition lies; without, it is the whole target. With
+    `unread_zeros` long zeros are not looked for on a target that can make them by itself: they count as written.
+    `advance` hears how many bytes of the contents are done. Raises FormatError when the image is damaged or too large
     for the target, HostError when the target cannot be written. After any error the target holds a mixture.
     """
     with _opened(target) as fd, DirectFile(fd) as file:
@@ -69,7 +73,8 @@ def write_image(
             )
         done = written = 0
         # Closed before the descriptors are, so that no worker writes to another file of that number.
-        with closing(cosi.process(image, _Target(fd, file, start).make_equal)) as parts:
+        place = _Target(fd, file, start, unread_zeros=unread_zeros)
+        with closing(cosi.process(image, place.make_equal)) as parts:
             for part in parts:
                 done, written = done + part.written + part.kept, written + part.written
                 advance(done)
@@ -80,7 +85,7 @@ def write_image(
 def clear(target: Path, start: int, length: int) -> None:
     """Make a stretch of a disk (or file) zeros, and sync it; HostError when it cannot be written."""
     with _opened(target) as fd, DirectFile(fd) as file:
-        _Target(fd, file, start).make_equal(iter([Piece(0, length, None)]))
+        _Target(fd, file, start, unread_zeros=True).make_equal(iter([Piece(0, length, None)]))
         file.sync()
 
 
@@ -103,8 +108,8 @@ def _opened(target: Path) -> Iterator[int]:
 class _Target:
     """What is written to, from the byte `start` on. Several threads may use it at once, for different places."""
 
-    def __init__(self, fd: int, file: DirectFile, start: int) -> None:
-        self._fd, self._file, self._start = fd, file, start
+    def __init__(self, fd: int, file: DirectFile, start: int, *, unread_zeros: bool) -> None:
+        self._fd, self._file, self._start, self._unread_zeros = fd, file, start, unread_zeros
         self._local = threading.local()
 
     def make_equal(self, pieces: Iterator[Piece]) -> Written:
@@ -120,12 +125,25 @@ class _Target:
         start = self._start + piece.offset
         end = start + piece.length
         if piece.data is None:
-            runs = _data_runs(self._fd, start, end)
-            return sum(self._step(_ZEROS[offset % PAGE :][:length], offset) for offset, length in runs)
+            return self._write_zeros(start, end)
         if _next_data(self._fd, start) >= end:
             return self._pwrite(piece.data, start)  # over a hole: no grain of a piece of data is zero
         steps = range(0, piece.length, _STEP)
         return sum(self._step(piece.data[at : at + _STEP], start + at) for at in steps)
+
+    def _write_zeros(self, start: int, end: int) -> int:
+        first, last = round_up(start, PAGE), end // PAGE * PAGE
+        if self._unread_zeros and last - first >= _LONG and self._has_zeroed(first, last):
+            return self._write_zeros(start, first) + (last - first) + self._write_zeros(last, end)
+        runs = _data_runs(self._fd, start, end)
+        return sum(self._step(_ZEROS[offset % PAGE :][:length], offset) for offset, length in runs)
+
+    def _has_zeroed(self, start: int, end: int) -> bool:
+        """Whether the target has made whole pages zeros by itself; it is believed when some of them are."""
+        if not self._file.zero_out(start, end - start):
+            return False
+        looks = (start, start + (end - start) // (2 * PAGE) * PAGE, end - _GRAIN)
+        return all(self._is_there(_ZEROS[:_GRAIN], at) for at in looks)
 
     def _step(self, wanted: memoryview, offset: int) -> int:
         length = len(wanted)

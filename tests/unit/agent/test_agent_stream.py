@@ -36,9 +36,9 @@ TARGETS: dict[str, Callable[[int], bytes]] = {
 }
 
 
-def deploy(cosi: Path, target: Path) -> Written:
+def deploy(cosi: Path, target: Path, *, unread_zeros: bool = False) -> Written:
     with open_cosi(cosi) as file:
-        return write_image(file, file.metadata.images[0].image, target)
+        return write_image(file, file.metadata.images[0].image, target, unread_zeros=unread_zeros)
 
 
 @pytest.mark.parametrize("behind", [0, 5 * KIB])
@@ -56,6 +56,8 @@ def test_the_target_holds_the_contents_and_a_second_time_nothing_is_written(
     assert first.written + first.kept == len(data)
     assert target.read_bytes() == data + rest
     assert deploy(cosi, target) == Written(0, len(data))
+    deploy(cosi, target, unread_zeros=True)
+    assert target.read_bytes() == data + rest
 
 
 def test_only_what_differs_is_written(tmp_path: Path) -> None:
@@ -66,6 +68,21 @@ def test_only_what_differs_is_written(tmp_path: Path) -> None:
     target.write_bytes(changed)
     assert deploy(cosi, target) == Written(128 * KIB, len(NOISE) - 128 * KIB)
     assert target.read_bytes() == NOISE
+
+
+@pytest.mark.parametrize("before", TARGETS)
+@pytest.mark.parametrize("start", [0, 5, 4 * KIB])
+def test_long_zeros_are_made_by_a_target_that_can(tmp_path: Path, before: str, start: int) -> None:
+    data = NOISE[:777] + bytes(9 * MIB) + NOISE[: 70 * KIB] + bytes(300 * KIB) + b"end"
+    cosi, target = write_cosi(tmp_path / "a.cosi", data), tmp_path / "target"
+    old = b"old!!"[:start].ljust(start, b"!") + TARGETS[before](len(data)).ljust(len(data), b"\0") + b"behind"
+    target.write_bytes(old)
+    with open_cosi(cosi) as file:
+        image = file.metadata.images[0].image
+        done = write_image(file, image, target, start=start, size=len(data), unread_zeros=True)
+    assert target.read_bytes() == old[:start] + data + b"behind"
+    assert done.written + done.kept == len(data) and done.written >= 8 * MIB
+    assert target.stat().st_blocks * 512 < 2 * MIB
 
 
 def test_a_step_that_differs_where_it_is_looked_at_is_written_unread(tmp_path: Path) -> None:

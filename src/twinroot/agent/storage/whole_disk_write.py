@@ -85,7 +85,9 @@ def _write_images(cosi: CosiFile, plan: WholeDisk, advance: Advance) -> Written:
 
 
 def _write(cosi: CosiFile, device: Path, placed: Placed, advance: Advance) -> Written:
-    return write_image(cosi, placed.image, device, start=placed.offset, size=placed.size, advance=advance)
+    return write_image(
+        cosi, placed.image, device, start=placed.offset, size=placed.size, unread_zeros=True, advance=advance
+    )
 
 
 def _add(advance: Advance, before: int, done: int) -> None:
