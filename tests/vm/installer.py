@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
 from tests.images import BASE_RPM, agent_rpms, built, customize
+from tests.vm.hardware import QUICK
 from tests.vm.mounted import mounted_root
 
 from twinroot.vm.machine import Options
@@ -45,14 +46,14 @@ class Installer:
     def options(self, variables: Path, memory_mib: int = 4096) -> Options:
         """A machine that runs it, keeps its disk, and is off when the installer restarts it."""
         extra = ("-kernel", str(self.kernel), "-initrd", str(self.initrd), "-append", _ARGUMENTS)
-        return Options(
+        return replace(
+            QUICK,
             network=True,
             efi_variables=variables,
             memory_mib=memory_mib,
             reboots=False,
             persistent=True,
             extra=extra,
-            processor="x86-64-v2",
         )
 
 

@@ -21,13 +21,14 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
 import yaml
 from tests.images import AB_CONFIG, BASE_DEB, BASE_RPM, BASE_UBUNTU, agent_debs, agent_rpms, built, customize
 from tests.unit.agent.storage.range_server import RangeServer, Request
+from tests.vm.hardware import QUICK
 from tests.vm.watchdog import restarting
 from tests.vm.write_log import replay
 
@@ -214,7 +215,7 @@ class Serviced:
     disk: Path
     variables: Path
     starts: int = 0
-    options: Options = field(default_factory=lambda: Options(memory_mib=MEMORY_MIB))
+    options: Options = field(default_factory=lambda: replace(QUICK, memory_mib=MEMORY_MIB))
 
     @contextmanager
     def switched_on(self, survivors: random.Random | None = None, *, login: bool = True) -> Iterator[Machine]:
@@ -224,10 +225,7 @@ class Serviced:
         """
         self.starts += 1
         log = self.place / f"writes-{self.starts}.log"
-        options = Options(
-            network=True, efi_variables=self.variables, write_log=log, memory_mib=self.options.memory_mib,
-            extra_disks=self.options.extra_disks, extra=self.options.extra, processor="x86-64-v2",
-        )  # fmt: skip
+        options = replace(self.options, network=True, efi_variables=self.variables, write_log=log)
         console = self.place / f"console-{self.starts}.log"
         with Machine(self.disk, "raw", options, log_file=console) as machine, restarting(machine):
             if login:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import yaml
 from tests.images import AB_CONFIG, BASE_RPM, agent_rpms, built, customize
+from tests.vm.hardware import QUICK
 
 from twinroot.events import silent
 from twinroot.output.bootable import bootable_disk
 from twinroot.vm.console import Console
-from twinroot.vm.machine import Machine, Options
+from twinroot.vm.machine import Machine
 
 pytestmark = [pytest.mark.vm, pytest.mark.images, pytest.mark.packages]
 
@@ -30,7 +32,7 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
     done = customize(AB_CONFIG, built(BASE_RPM), image, scratch / "build", *sources, output_format="cosi")
     assert done.code == 0, done.stderr
     disk = bootable_disk(image, scratch, silent)
-    options = Options(network=True)
+    options = replace(QUICK, network=True)
     with Machine(disk.path, disk.qemu_format, options, log_file=scratch / "console.log") as machine:
         machine.console.login(timeout=600)
         yield machine.console

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.images import BASE_DEB, built, customize
+from tests.vm.hardware import QUICK
 
-from twinroot.vm.machine import Machine, Options
+from twinroot.vm.machine import Machine
 
 pytestmark = [pytest.mark.vm, pytest.mark.images]
 
@@ -41,7 +43,7 @@ def test_a_bios_boots_it(tmp_path: Path) -> None:
     done = customize(config, built(BASE_DEB), image, tmp_path / "build")
     assert done.code == 0, done.stderr
     assert "this host's is used" not in done.stderr
-    with Machine(image, "raw", Options(firmware="bios"), log_file=tmp_path / "console.log") as machine:
+    with Machine(image, "raw", replace(QUICK, firmware="bios"), log_file=tmp_path / "console.log") as machine:
         console = machine.console
         console.login(timeout=600)
         assert console.check("hostname").strip() == "biosy"

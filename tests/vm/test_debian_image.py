@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.images import BASE_DEB, BASE_UBUNTU, built, customize
+from tests.vm.hardware import QUICK
 
 from twinroot.vm.machine import Machine
 
@@ -46,7 +47,7 @@ def test_customised_image_boots(base: Path, tmp_path: Path) -> None:
     image = tmp_path / "debian.raw"
     done = customize(config, built(base), image, tmp_path / "build")
     assert done.code == 0, done.stderr
-    with Machine(image, "raw", log_file=tmp_path / "console.log") as machine:
+    with Machine(image, "raw", QUICK, log_file=tmp_path / "console.log") as machine:
         console = machine.console
         console.login(timeout=600)
         assert console.run("systemctl is-system-running --wait", timeout=300).output.strip() == "running"

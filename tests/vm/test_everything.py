@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.images import BASE_DEB, BASE_RPM, built, customize
+from tests.vm.hardware import QUICK
 
 from twinroot.vm.console import Console
 from twinroot.vm.machine import Machine
@@ -141,7 +142,7 @@ def console(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     image = place / "image.qcow2"
     done = customize(place / "config.yaml", built(base.image), image, place / "build", output_format="qcow2")
     assert done.code == 0, done.stderr
-    with Machine(image, "qcow2", log_file=place / "console.log") as machine:
+    with Machine(image, "qcow2", QUICK, log_file=place / "console.log") as machine:
         machine.console.login("alice", _PASSWORD, timeout=900)
         assert machine.console.check("id -un").strip() == "alice"
         machine.console.send("exit\n")
@@ -187,7 +188,9 @@ def test_scripts(console: Console) -> None:
 
 def test_services(console: Console) -> None:
     assert console.check("systemctl is-active ssh.service sshd.service | grep -c '^active'").strip() in ("1", "2")
-    console.check("systemctl is-enabled own.timer; for i in $(seq 60); do test -e /run/own && break; sleep 1; done")
+    console.check(
+        "systemctl is-enabled own.timer; for i in $(seq 60); do test -e /run/own && exit; sleep 1; done; exit 1"
+    )
     assert console.check("cat /run/own").strip() == "ran"
     assert console.run("systemctl is-enabled systemd-networkd-wait-online").output.strip() == "disabled"
 
@@ -216,6 +219,6 @@ def test_users(console: Console) -> None:
     assert "operators" in console.check("id -nG alice").split()
     assert "bob:*:" in console.check("grep ^bob: /etc/shadow")
     ssh = "ssh -o LogLevel=ERROR -o StrictHostKeyChecking=no -o BatchMode=yes -i /run/key"
-    console.check("for i in $(seq 60); do ss -ltn | grep -q ':22 ' && break; sleep 1; done")
+    console.check("for i in $(seq 60); do bash -c ': < /dev/tcp/localhost/22' && exit; sleep 1; done; exit 1")
     assert console.check(f"{ssh} alice@localhost 'id -un; echo $0'", timeout=180).split() == ["alice", "bash"]
     assert console.run(f"{ssh} bob@localhost true", timeout=180).code != 0

@@ -6,15 +6,17 @@ The grub of the stand-in distribution cannot read entry files, so that an entry 
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.images import RPMS
+from tests.vm.hardware import QUICK
 
 from twinroot.agent.boot import trial
 from twinroot.tools import fat
 from twinroot.units import MIB
-from twinroot.vm.machine import Machine, Options
+from twinroot.vm.machine import Machine
 
 pytestmark = [pytest.mark.vm, pytest.mark.images]
 
@@ -44,6 +46,6 @@ def disk(place: Path, stub: str, config: str) -> Path:
 def test_what_cannot_be_started_on_trial_restarts(tmp_path: Path) -> None:
     config = trial.with_fallback(_CONFIG)
     image = disk(tmp_path, trial.on_trial("configfile /root.cfg\n"), config)
-    with Machine(image, "raw", Options(reboots=False), log_file=tmp_path / "console.log") as machine:
+    with Machine(image, "raw", replace(QUICK, reboots=False), log_file=tmp_path / "console.log") as machine:
         machine.wait_off(300)
         assert "/no-kernel' not found" in machine.console.text

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.images import BASE_RPM, built, customize
+from tests.vm.hardware import QUICK
 
 from twinroot.vm.machine import Machine
 
@@ -27,7 +28,7 @@ def test_customised_base_with_its_own_layout_boots(tmp_path: Path) -> None:
     image = tmp_path / "kept.qcow2"
     done = customize(config, built(BASE_RPM), image, tmp_path / "build", output_format="qcow2")
     assert done.code == 0, done.stderr
-    with Machine(image, "qcow2", log_file=tmp_path / "console.log") as machine:
+    with Machine(image, "qcow2", QUICK, log_file=tmp_path / "console.log") as machine:
         console = machine.console
         console.login(timeout=600)
         assert console.run("systemctl is-system-running --wait", timeout=300).output.strip() == "running"
