@@ -54,7 +54,7 @@ def project(tmp_path: Path) -> Path:
 def run(project: Path) -> tuple[dict[str, int], list[str], bool]:
     """How many tests ended how, which left a trace, and whether the output tells of others."""
     (project / "runs").write_text("")
-    argv = [sys.executable, "-m", "pytest", "-n2", "-p", "tests.not_again", "--not-again", "build/passed"]
+    argv = [sys.executable, "-m", "pytest", "-n1", "-p", "tests.not_again", "--not-again", "build/passed"]
     own = ("PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER", "TWINROOT_BUILD")
     environment = {name: value for name, value in os.environ.items() if name not in own}
     environment["PYTHONPATH"] = f"{_ROOT / 'src'}:{_ROOT}"
