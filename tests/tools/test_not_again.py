@@ -16,7 +16,7 @@ _TESTS = """
 import pytest
 from pathlib import Path
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 
 @pytest.mark.vm
 @pytest.mark.parametrize("word", ["a b", "c::d"])
@@ -44,7 +44,7 @@ def test_quick(): (HERE.parent / "runs").open("a").write("quick\\n")
 def project(tmp_path: Path) -> Path:
     """A project with tests."""
     (tmp_path / "pyproject.toml").write_text("[tool.pytest.ini_options]\nmarkers = ['vm']\ntestpaths = ['tests']\n")
-    for name, text in (("tests/test_it.py", _TESTS), ("src/code.py", ""), ("build/base/.image.stamp", "1")):
+    for name, text in (("tests/vm/test_it.py", _TESTS), ("src/code.py", ""), ("build/base/.image.stamp", "1")):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
