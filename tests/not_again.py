@@ -32,13 +32,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     if folder := config.getoption("not_again"):
-        config.pluginmanager.register(_NotAgain(folder / inputs_digest(config.rootpath)))
+        config.pluginmanager.register(_NotAgain(folder, config.rootpath))
 
 
 class _NotAgain:
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self._before = frozenset(file.read_text().splitlines()) if file.exists() else frozenset()
+    def __init__(self, folder: Path, root: Path) -> None:
+        self._root, self._inputs = root, inputs_digest(root)
+        self._file = folder / self._inputs
+        self._before = frozenset(self._file.read_text().splitlines()) if self._file.exists() else frozenset()
+        self._passed: set[str] = set()
         self._failed: set[str] = set()
 
     @pytest.hookimpl(tryfirst=True)
@@ -52,21 +54,23 @@ class _NotAgain:
         items[:] = again
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        # The process that began the others hears of all tests; what is sent to it are lists.
-        if "PYTEST_XDIST_WORKER" in os.environ or _IN_MACHINE not in map(tuple, report.user_properties):
-            return
-        if report.outcome != "passed":
-            self._failed.add(report.nodeid)
-        elif report.when == "teardown" and report.nodeid not in self._failed:
-            self._remember(report.nodeid)
+        # What comes from another process are lists.
+        if _IN_MACHINE in map(tuple, report.user_properties):
+            (self._passed if report.outcome == "passed" else self._failed).add(report.nodeid)
 
-    def _remember(self, name: str) -> None:
+    def pytest_sessionfinish(self) -> None:
+        # The process that began the others hears of all tests. Nothing counts if somebody changed the inputs meanwhile.
+        if "PYTEST_XDIST_WORKER" in os.environ or inputs_digest(self._root) != self._inputs:
+            return
+        # The tests of a file share what they look at: one that failed may pass alone.
+        files = {_file_of(name) for name in self._failed}
+        passed = [name for name in sorted(self._passed) if _file_of(name) not in files]
         self._file.parent.mkdir(parents=True, exist_ok=True)
         for old in self._file.parent.iterdir():
             if old != self._file:
                 old.unlink()
         with self._file.open("a") as stream:
-            stream.write(f"{name}\n")
+            stream.writelines(f"{name}\n" for name in passed)
 
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
         if self._before:
@@ -74,9 +78,14 @@ class _NotAgain:
             terminalreporter.write_line(f"{count}, and were not run again (make test AGAIN=1 runs them)")
 
 
+def _file_of(name: str) -> str:
+    return name.partition("::")[0]
+
+
 def inputs_digest(root: Path) -> str:
     """What stands for everything that decides how a test in a machine ends."""
-    digest = hashlib.sha256(repr((sys.version, os.environ.get("TWINROOT_ACCEL"))).encode())
+    host = (sys.version, os.uname().release, os.cpu_count(), os.environ.get("TWINROOT_ACCEL"))
+    digest = hashlib.sha256(repr(host).encode())
     for path in (*_files(root), *_existing([_SYSTEM])):
         content = path.read_bytes()
         digest.update(f"{path}\0{len(content)}\0".encode() + content)

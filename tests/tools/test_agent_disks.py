@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -13,10 +14,12 @@ import pytest
 from tests.isolated import isolated
 
 from twinroot.agent.errors import ServicingError
+from twinroot.agent.storage import claims
 from twinroot.agent.storage.disk_facts import disk_facts, foreign_uuids, read_facts
 from twinroot.agent.storage.disk_plan import plan_disks
 from twinroot.agent.storage.disk_write import partition_paths, write_tables
 from twinroot.config.host.storage import Storage
+from twinroot.errors import BusyError
 from twinroot.units import MIB
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="loop devices need root")
@@ -114,6 +117,30 @@ print(json.dumps(said))
     said = isolated(code, loop, Path(paths["a"]).resolve(), tmp_path / "mnt")
     assert len(said) == 2 and "mounted at" in said[0] and said[1] == "the device is in use"
     assert loop.read_bytes()[:MIB] == start
+
+
+def test_nothing_is_written_when_one_of_the_disks_is_locked(
+    loop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "second").write_bytes(bytes(128 * MIB))
+    command = ["losetup", "--find", "--show", str(tmp_path / "second")]
+    second = Path(subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip())
+    try:
+        subprocess.run(["mkfs.ext4", "-q", loop], check=True)
+        before = loop.read_bytes()
+        disks = [{"id": name, "device": str(each), "partitionTableType": "gpt",
+                  "partitions": [{"id": f"{name}-1", "size": "grow"}]}
+                 for name, each in (("first", loop), ("second", second))]  # fmt: skip
+        storage = Storage.model_validate({"disks": disks})
+        plans = plan_disks(storage, read_facts(storage), architecture="x86_64", seed=SEED)
+        monkeypatch.setattr(claims, "PATIENCE", 0.3)
+        with second.open("rb") as other:
+            fcntl.flock(other, fcntl.LOCK_EX)
+            with pytest.raises(BusyError, match="another program has locked the disk"):
+                write_tables(plans, tmp_path / "links")
+        assert loop.read_bytes() == before
+    finally:
+        subprocess.run(["losetup", "--detach", second], check=True)
 
 
 def test_what_is_no_disk(loop: Path, tmp_path: Path) -> None:

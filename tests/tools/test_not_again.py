@@ -12,31 +12,40 @@ import pytest
 from tests.not_again import inputs_digest
 
 _ROOT = Path(__file__).parents[2]
-_TESTS = """
+_PASSING = """
 import pytest
 from pathlib import Path
 
-HERE = Path(__file__).parents[1]
+RUNS = Path(__file__).parents[2] / "runs"
 
 @pytest.mark.vm
 @pytest.mark.parametrize("word", ["a b", "c::d"])
-def test_machine(word): (HERE.parent / "runs").open("a").write("machine\\n")
+def test_machine(word): RUNS.open("a").write("machine\\n")
+
+def test_quick(): RUNS.open("a").write("quick\\n")
+"""
+_FAILING = """
+import pytest
+from pathlib import Path
+
+PLACE = Path(__file__).parents[2]
 
 @pytest.mark.vm
-def test_failing(): assert (HERE.parent / "well").exists()
+def test_beside(): (PLACE / "runs").open("a").write("beside\\n")
 
 @pytest.mark.vm
 def test_whose_fixture_fails(failing): pass
 
-@pytest.mark.vm
-def test_skipped(): pytest.skip("not here")
-
 @pytest.fixture
 def failing():
     yield
-    assert (HERE.parent / "well").exists()
+    assert (PLACE / "well").exists()
+"""
+_SKIPPED = """
+import pytest
 
-def test_quick(): (HERE.parent / "runs").open("a").write("quick\\n")
+@pytest.mark.vm
+def test_skipped(): pytest.skip("not here")
 """
 
 
@@ -44,7 +53,9 @@ def test_quick(): (HERE.parent / "runs").open("a").write("quick\\n")
 def project(tmp_path: Path) -> Path:
     """A project with tests."""
     (tmp_path / "pyproject.toml").write_text("[tool.pytest.ini_options]\nmarkers = ['vm']\ntestpaths = ['tests']\n")
-    for name, text in (("tests/vm/test_it.py", _TESTS), ("src/code.py", ""), ("build/base/.image.stamp", "1")):
+    tests = {"passing": _PASSING, "failing": _FAILING, "skipped": _SKIPPED}
+    files = {f"tests/vm/test_{name}.py": text for name, text in tests.items()}
+    for name, text in (files | {"src/code.py": "", "build/base/.image.stamp": "1"}).items():
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
@@ -65,14 +76,23 @@ def run(project: Path) -> tuple[dict[str, int], list[str], bool]:
 
 def test_only_what_passed_is_not_run_again(project: Path) -> None:
     counts, traces, told = run(project)
-    assert (counts["passed"], counts["failed"], traces, told) == (4, 1, ["machine", "machine", "quick"], False)
+    assert (counts["passed"], counts["error"], told) == (5, 1, False)
+    assert traces == ["beside", "machine", "machine", "quick"]
     counts, traces, told = run(project)
-    assert (counts["failed"], counts["error"], counts["skipped"], traces, told) == (1, 1, 1, ["quick"], True)
+    assert (counts["error"], counts["skipped"], traces, told) == (1, 1, ["beside", "quick"], True)
     (project / "well").touch()
-    counts, traces, _ = run(project)
-    assert (counts["passed"], traces) == (3, ["quick"])
+    assert run(project)[1] == ["beside", "quick"]
     counts, traces, _ = run(project)
     assert (counts["passed"], counts["skipped"], traces) == (1, 1, ["quick"])
+
+
+def test_inputs_that_change_meanwhile(project: Path) -> None:
+    test = project / "tests/vm/test_passing.py"
+    changing = "(RUNS.parent / 'src/code.py').write_text('changed')"
+    test.write_text(test.read_text().replace('RUNS.open("a").write("quick\\n")', changing))
+    run(project)
+    (project / "src/code.py").write_text("")
+    assert run(project)[1] == ["beside", "machine", "machine"]
 
 
 @pytest.mark.parametrize("changed", ["src/code.py", "src/more.py", "tests/data", "build/base/.image.stamp", "Makefile"])

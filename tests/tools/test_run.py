@@ -133,9 +133,41 @@ def test_an_interruption_ends_the_whole_process_group(sig: signal.Signals) -> No
         assert process.stdout is not None
         pids = dict(process.stdout.readline().split() for _ in range(2))
         process.send_signal(sig)
-        assert process.stdout.read().strip() == "interrupted"
+        try:
+            assert process.stdout.read().strip() == "interrupted"
+        finally:
+            process.kill()
     while any(_alive(int(pid)) for pid in pids.values()):
         time.sleep(0.05)
+
+
+# As if the signal came in the moment in which the main thread begins to wait, which the kernel would tell it to stop.
+_TOO_EARLY = """
+import os, signal, threading
+from twinroot.tools.run import run
+def terminate(*_): raise KeyboardInterrupt
+signal.signal(signal.SIGTERM, terminate)
+waits = threading.Event()
+def other():
+    waits.wait()
+    os.kill(os.getpid(), signal.SIGTERM)
+threading.Thread(target=other).start()
+def see(line):
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    threading.Timer(0.2, waits.set).start()
+try:
+    run(["sh", "-c", "echo begun; EXEC"], on_line=see)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("waiting", ["exec sleep 30", "exec sleep 30 >&-"], ids=["for output", "for the end"])
+def test_a_signal_that_comes_just_before_we_wait_is_heard(waiting: str) -> None:
+    argv = [sys.executable, "-c", _TOO_EARLY.replace("EXEC", waiting)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=20)
+    assert done.stdout == "interrupted\n", done.stderr
 
 
 @pytest.mark.timeout(60)

@@ -11,7 +11,7 @@ def _processors() -> int:
     """Two processors show what one does not, but where each process of a test run has only one of the host's for them,
     they wait for each other: a start takes a third longer.
     """
-    share = (os.cpu_count() or 1) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    share = len(os.sched_getaffinity(0)) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     return min(max(share, 1), 2)
 
 

@@ -48,6 +48,7 @@ class Installer:
         extra = ("-kernel", str(self.kernel), "-initrd", str(self.initrd), "-append", _ARGUMENTS)
         return replace(
             QUICK,
+            cpus=2,  # wherever tests run, some see what two do at a time
             network=True,
             efi_variables=variables,
             memory_mib=memory_mib,

@@ -50,6 +50,13 @@ def _partitions(disk: Path) -> dict[int, Path]:
     return found
 
 
+def announce(disk: Path) -> None:
+    """Have udev look at a disk and its partitions, which it may not have done while the disk was locked."""
+    if first_available(["udevadm"]):
+        # By their names, as a pattern finds other disks too. Where no udev runs, sysfs may be read-only.
+        run(["udevadm", "trigger", "--action=change", disk, *_partitions(disk).values()], ok=(0, 1))
+
+
 def settle() -> None:
     """Wait until udev has made its links; machines without it need not wait."""
     if first_available(["udevadm"]):

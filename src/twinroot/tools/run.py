@@ -8,16 +8,17 @@ and the end of what it printed. Nothing here knows any particular program: each 
 from __future__ import annotations
 
 import errno
-import io
 import logging
 import os
 import re
+import select
 import shlex
 import shutil
 import signal
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ Arg = str | os.PathLike[str]
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _FULL_SECONDS = 10
 _NOTHING = 256 * KIB
+_TICK = 1.0  # seconds
 _LINE_END = re.compile(rb"\r\n|[\r\n]")
 _PASSED_ON = ("HOME", "USER", "TMPDIR", "SOURCE_DATE_EPOCH", "TERM")
 # Programs differ in which of both cases they look at.
@@ -116,10 +118,9 @@ def run(
         _ended_when_full(process, room, shown) if room else nullcontext(),
     ):
         try:
-            out = _read_lines(process, stdin, on_line) if on_line else process.communicate(stdin, timeout)[0]
+            out, code = _followed(process, stdin, on_line, timeout)
         except subprocess.TimeoutExpired as error:
             raise CommandError(shown, -signal.SIGKILL, f"it did not end within {timeout:g} s", hint=hint) from error
-        code = process.wait()
         errors.seek(0)
         result = Result(code, _text(out), _text(errors.read()))
     for line in result.stderr.splitlines():
@@ -230,21 +231,54 @@ def stop(process: subprocess.Popen[bytes], grace: float = 5.0) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _read_lines(process: subprocess.Popen[bytes], stdin: bytes | None, on_line: Callable[[str], None]) -> bytes:
-    kept: list[bytes] = []
-    assert isinstance(process.stdout, io.BufferedReader)
+def _followed(
+    process: subprocess.Popen[bytes], stdin: bytes | None, on_line: Callable[[str], None] | None, timeout: float | None
+) -> tuple[bytes, int]:
+    """What a program prints until it ends, and its exit code. subprocess.TimeoutExpired."""
     if process.stdin is not None:
         # Beside the reading: a program that answers before it has read everything would wait for us, and we for it.
         threading.Thread(target=_feed, args=(process.stdin, stdin or b""), daemon=True).start()
-    rest = b""
-    while chunk := process.stdout.read1(65536):
+    deadline = None if timeout is None else time.monotonic() + timeout
+    kept, rest = [], b""
+    for chunk in _chunks(process, deadline):
         kept.append(chunk)
-        *lines, rest = _LINE_END.split(rest + chunk)
-        for line in lines:
-            on_line(_text(line))
-    if rest:
+        if on_line:
+            *lines, rest = _LINE_END.split(rest + chunk)
+            for line in lines:
+                on_line(_text(line))
+    if on_line and rest:
         on_line(_text(rest))
-    return b"".join(kept)
+    while True:
+        tick = _tick(process, deadline)
+        with suppress(subprocess.TimeoutExpired):
+            return b"".join(kept), process.wait(tick)
+
+
+def _chunks(process: subprocess.Popen[bytes], deadline: float | None) -> Iterator[bytes]:
+    """What comes on standard output, as it comes.
+
+    No call waits for long: a signal that arrives when it has just begun does not end it, and Python would not hear of
+    Ctrl-C before the program says something.
+    """
+    assert process.stdout is not None
+    ready = select.poll()
+    ready.register(process.stdout, select.POLLIN)
+    while True:
+        if ready.poll(_tick(process, deadline) * 1000):
+            chunk = os.read(process.stdout.fileno(), 65536)
+            if not chunk:
+                return
+            yield chunk
+
+
+def _tick(process: subprocess.Popen[bytes], deadline: float | None) -> float:
+    """For how many seconds to wait before we look around. subprocess.TimeoutExpired behind the deadline."""
+    if deadline is None:
+        return _TICK
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise subprocess.TimeoutExpired(process.args, 0)
+    return min(left, _TICK)
 
 
 def _feed(pipe: IO[bytes], data: bytes) -> None:

@@ -29,7 +29,7 @@ def read_facts(storage: Storage) -> dict[str, DiskFacts]:
 
 
 def disk_facts(device: Path) -> DiskFacts:
-    """The facts of one disk, named by any path that leads to its device."""
+    """The facts of one disk, named by any path that leads to its device. BusyError while other programs change it."""
     real = _real_device(device)
     system = _SYS / real.name
     if (system / "partition").exists():
@@ -38,7 +38,7 @@ def disk_facts(device: Path) -> DiskFacts:
     sector = int((system / "queue/logical_block_size").read_text())
     read_only = (system / "ro").read_text().strip() != "0"
     # Of a disk that was just written, udev has the kernel forget the partitions and find them again.
-    with hidden_from_udev(real):
+    with hidden_from_udev(real, only_look=True):
         return DiskFacts(str(real), size, sector, read_only, _table(real, size), _all_uses(system))
 
 
@@ -50,6 +50,8 @@ def candidates(pattern: re.Pattern[str] = DISK_NAME) -> list[Candidate]:
             device = Path("/dev", entry.name)
             try:
                 found.append(Candidate(disk_facts(device), _is_removable(entry)))
+            except BusyError as error:
+                found.append(Candidate(DiskFacts(str(device), 0), fault=error.message, unsettled=True))
             except HostError as error:
                 found.append(Candidate(DiskFacts(str(device), 0), fault=f"it cannot be used: {error.message}"))
     return found

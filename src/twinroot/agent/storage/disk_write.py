@@ -14,7 +14,7 @@ from twinroot.agent.storage.disk_facts import BY_PARTUUID
 from twinroot.agent.storage.disk_plan import DiskPlan
 from twinroot.errors import HostError
 from twinroot.formats import gpt
-from twinroot.tools.block_devices import settle, update_partitions, wipe_signatures
+from twinroot.tools.block_devices import announce, settle, update_partitions, wipe_signatures
 
 _PATIENCE = 30.0  # seconds for links of partitions to appear
 
@@ -24,17 +24,20 @@ def write_tables(plans: Sequence[DiskPlan], links: Path = BY_PARTUUID) -> dict[s
 
     Nothing is written when any disk is in use. BusyError, HostError; ServicingError when partitions do not appear.
     """
-    with ExitStack() as claims:
+    with ExitStack() as locks:
         for plan in plans:
-            if plan.new:  # where partitions are kept, they may be in use
-                claims.enter_context(claimed(Path(plan.device)))
-    for plan in plans:
-        device = Path(plan.device)
-        with hidden_from_udev(device):
+            locks.enter_context(hidden_from_udev(Path(plan.device)))
+        with ExitStack() as claims:
+            for plan in plans:
+                if plan.new:  # where partitions are kept, they may be in use
+                    claims.enter_context(claimed(Path(plan.device)))
+        for plan in plans:
             if plan.new:
-                wipe_signatures(device)
-            write_table(device, plan.table)
-            update_partitions(device)
+                wipe_signatures(Path(plan.device))
+            write_table(Path(plan.device), plan.table)
+            update_partitions(Path(plan.device))
+    for plan in plans:
+        announce(Path(plan.device))
     settle()
     paths = partition_paths(plans, links)
     for name, path in paths.items():

@@ -27,12 +27,13 @@ _MOST_PARTITIONS = 255  # of which Linux knows on a disk
 class Candidate:
     """A disk that an image may go onto. `removable` ones are taken only when somebody names them.
 
-    With a `fault` nothing but its device is known of it.
+    With a `fault` nothing but its device is known of it; it is `unsettled` when more may be known in a moment.
     """
 
     facts: DiskFacts
     removable: bool = False
     fault: str | None = None
+    unsettled: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,15 @@ class WholeDisk:
 
 
 def choose_disk(candidates: Sequence[Candidate], table: gpt.Table) -> DiskFacts:
-    """The smallest disk that the table of an image fits onto and nobody uses; ServicingError `no-suitable-disk`."""
+    """The smallest disk that the table of an image fits onto and nobody uses; ServicingError `no-suitable-disk`.
+
+    None is chosen while another one may turn out to be the right one.
+    """
+    for candidate in candidates:
+        if candidate.unsettled:
+            message = f"no disk is chosen as long as one is in doubt: {candidate.facts.device}: {candidate.fault}"
+            hint = "try again when no other program changes it, or name the disk, with trident stream-disk --disk"
+            raise ServicingError("no-suitable-disk", message, hint=hint)
     reasons = {candidate.facts.device: _obstacle(candidate, table) for candidate in candidates}
     fitting = [candidate.facts for candidate in candidates if reasons[candidate.facts.device] is None]
     if fitting:

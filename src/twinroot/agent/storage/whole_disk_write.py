@@ -16,7 +16,14 @@ from twinroot.agent.stream import Written, clear, write_image
 from twinroot.errors import TwinrootError
 from twinroot.formats.cosi.layout import Placed
 from twinroot.formats.cosi.reader import CosiFile
-from twinroot.tools.block_devices import add_partition, forget_partitions, settle, update_partitions, wipe_signatures
+from twinroot.tools.block_devices import (
+    add_partition,
+    announce,
+    forget_partitions,
+    settle,
+    update_partitions,
+    wipe_signatures,
+)
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +53,7 @@ def write_whole_disk(cosi: CosiFile, plan: WholeDisk, *, advance: Advance = lamb
         with _only_warning():
             update_partitions(device)
     with _only_warning():
+        announce(device)
         settle()
     return written
 

@@ -52,6 +52,13 @@ def test_the_smallest_that_is_free_is_taken() -> None:
     assert found.device == "/dev/vda"
 
 
+def test_no_disk_is_taken_while_a_better_one_may_come() -> None:
+    unsettled = Candidate(disk("sda", 0), fault="another program has locked the disk", unsettled=True)
+    with pytest.raises(ServicingError, match="/dev/sda: another program has locked the disk") as caught:
+        choose_disk([Candidate(disk("sdb", GIB)), unsettled], TABLE)
+    assert caught.value.name == "no-suitable-disk"
+
+
 def test_no_disk_is_right() -> None:
     with pytest.raises(ServicingError, match="as there is none") as caught:
         choose_disk([], TABLE)
