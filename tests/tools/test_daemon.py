@@ -23,6 +23,7 @@ from tests.unit.agent.statuses import config, status
 from tests.unit.agent.storage.range_server import RangeServer, Request
 
 from twinroot import __version__
+from twinroot.agent.datastore import Datastore
 from twinroot.agent.remote import trident_v1_pb2 as v1
 from twinroot.agent.states import State
 from twinroot.config.host.config import HostConfig
@@ -139,6 +140,10 @@ def test_a_wrong_configuration(place: Place) -> None:
     lines = [response.log for response in found if response.HasField("log")]
     assert any(line.level == v1.LOG_LEVEL_ERROR and "config.yaml:3:3" in line.message for line in lines)
     assert all(line.module and line.target and line.location.line for line in lines)
+    asked(place.socket, STAGE, staging("trident: {disable: true}\nos:\n  hostNam: b\n"))
+    with Datastore.open(place.folder / "lib/trident/datastore.sqlite") as datastore:
+        last, _ = datastore.history()
+    assert last.last_error["message"].startswith("config.yaml:3:3: os.hostNam: ")
 
 
 def test_an_update_that_is_kept(place: Place) -> None:

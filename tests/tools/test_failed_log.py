@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
 
@@ -39,6 +42,11 @@ def test_a_refused_installation_leaves_no_status(place: Place) -> None:
 
 
 WRONG = "os:\n  users: [{name: a}, {name: a}]\n"
+
+
+def rows(place: Place) -> int:
+    with Datastore.open(place.folder / "lib/trident/datastore.sqlite") as datastore:
+        return len(list(datastore.history()))
 
 
 def last_error(place: Place) -> dict[str, Any] | None:
@@ -83,6 +91,57 @@ def test_the_status_tells_of_a_wrong_configuration(place: Place, state: State, b
     found = last_error(place)
     assert (found != error) == noted
     assert not noted or "invalid-host-configuration-static" in (found or {})["error"]
+
+
+def test_the_same_mistake_is_noted_once(place: Place) -> None:
+    """With a few problems only, and with no password of a URL."""
+    place.put(status(State.PROVISIONED, config()))
+    users = ", ".join("{name: 'https://me:geheim@host'}" for _ in range(20))
+    for folder in ("one", "two"):
+        (place.folder / folder).mkdir()
+        (place.folder / folder / "wrong.yaml").write_text(f"trident: {{disable: true}}\nos: {{users: [{users}]}}\n")
+        assert trident(place, "update", str(place.folder / folder / "wrong.yaml")) == 2
+    error = last_error(place)
+    assert rows(place) == 2 and error is not None
+    lines = error["message"].splitlines()
+    assert lines[0].startswith("wrong.yaml:2:") and len(lines) <= 6 and lines[-1].endswith("more problems")
+    assert "geheim" not in error["message"] and str(place.folder) not in error["message"]
+
+
+FAILING = "CREATE TRIGGER none BEFORE INSERT ON hoststatus BEGIN SELECT RAISE(ABORT, 'the disk is broken'); END"
+
+
+def test_mistakes_are_told_where_they_cannot_be_noted(place: Place) -> None:
+    place.put(status(State.PROVISIONED, config()))
+    with closing(sqlite3.connect(place.folder / "lib/trident/datastore.sqlite")) as connection:
+        connection.execute(FAILING)
+    (place.folder / "host.yaml").write_text(WRONG)
+    argv = place.command("update", str(place.folder / "host.yaml"), "-e", str(place.folder / "e.yaml"))
+    done = subprocess.run(argv, env=place.environment(), capture_output=True, text=True, check=False)
+    assert (done.returncode, "host.yaml:2:" in done.stderr) == (2, True)
+    assert "WARN" in done.stderr and "the disk is broken" in done.stderr
+    assert "invalid-host-configuration-static" in (place.folder / "e.yaml").read_text()
+
+
+@pytest.mark.parametrize("trouble", ["another command", "no datastore", "another command, and no status"])
+def test_an_installer_tells_mistakes_in_any_case(place: Place, trouble: str) -> None:
+    (place.folder / "cmdline").write_text("root=live:LABEL=x\n")
+    (place.folder / "host.yaml").write_text(WRONG)
+    (place.folder / "run/trident").mkdir()
+    datastore = place.folder / "lib/trident/datastore.sqlite"
+    words = ["install", str(place.folder / "host.yaml"), "-e", str(place.folder / "e.yaml")]
+    if trouble != "another command":
+        datastore.write_text("no database at all, but a text that is long enough to be taken for one" * 100)
+        words += ["-s", str(place.folder / "s.yaml")]
+    cover = f'mount --bind {place.folder}/cmdline /proc/cmdline && exec "$@"'
+    argv = place.command(*words, before=["sh", "-c", cover, "sh"])
+    with (place.folder / "run/trident/trident.lock").open("w") as lock:
+        if "command" in trouble:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        done = subprocess.run(argv, env=place.environment(), capture_output=True, text=True, check=False)
+    assert (done.returncode, "host.yaml:2:" in done.stderr) == (2, True)
+    assert "another command" in done.stderr or "not a database" in done.stderr
+    assert "invalid-host-configuration-static" in (place.folder / "e.yaml").read_text()
 
 
 def trident(place: Place, *words: str) -> int:

@@ -102,6 +102,7 @@ def add_reports(command: argparse.ArgumentParser) -> None:
 
 
 def _install(arguments: argparse.Namespace) -> int:
+    from twinroot.agent.errors import ServicingError
     from twinroot.agent.servicing.install import MULTIBOOT_DATASTORE, check_may_install, install, is_installer
     from twinroot.errors import ConfigError
 
@@ -111,7 +112,10 @@ def _install(arguments: argparse.Namespace) -> int:
             config = _config(arguments, None)
         except ConfigError as mistake:
             if os.geteuid() == 0 and is_installer(multiboot=multiboot):
-                return _serviced(agent, _raising(mistake), installing=True)
+                try:
+                    _serviced(agent, _raising(mistake), installing=True)
+                except (ServicingError, OSError) as error:
+                    log.warning("The status does not tell of the wrong configuration: %s", error)
             raise
 
         def work(agent: Agent, ledger: Ledger) -> Result:
@@ -315,13 +319,20 @@ def _files(arguments: argparse.Namespace, agent: Agent) -> Iterator[None]:
             check_output(path)
         except TwinrootError as error:
             raise ServicingError("write-output-file", f"{path}: {error.message}", hint=error.hint) from error
+    failed = False
     try:
         yield
     except Exception as error:
+        failed = True
         _write_error(arguments.error, as_servicing_error(error))
         raise
     finally:
-        _write_status(arguments.status, agent)
+        try:
+            _write_status(arguments.status, agent)
+        except (TwinrootError, OSError) as error:
+            if not failed:
+                raise
+            log.warning("%s: the status was not written: %s", arguments.status, as_servicing_error(error).message)
 
 
 def _write_error(path: Path | None, error: ServicingError) -> None:

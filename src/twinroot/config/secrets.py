@@ -19,6 +19,8 @@ _LIKE_PASSWORD = ("password", "passwordExpiresDays")
 # How far before a place that cannot be read a password may begin: one that breaks YAML spans a few lines.
 _NEAR_LINES, _NEAR_CHARACTERS = 10, 1000
 _ABOUT_PASSWORDS = re.compile(r"passw|pasw", re.IGNORECASE)
+_URL_USER = re.compile(r"(?<=://).*@")
+_URL_QUERY = re.compile(r"(://[^\s'\"?]*\?)[^\s'\"]+")
 _NAME = re.compile(r"(?<=[&*!])[^\s']+|(?<=')[^']*(?=')")
 
 
@@ -81,6 +83,11 @@ def without_secrets(problem: Problem, secrets: frozenset[str]) -> Problem:
         hint=problem.hint and _hidden(problem.hint, secrets),
         text=problem.text if shown else None,
     )
+
+
+def without_secrets_of_urls(words: str) -> str:
+    """A line of text without what proves to a server who asks: the user and the query of a URL."""
+    return _URL_QUERY.sub(rf"\1{_HIDDEN}", _URL_USER.sub(f"{_HIDDEN}@", words))
 
 
 def _hidden(words: str, secrets: frozenset[str]) -> str:

@@ -10,7 +10,8 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from twinroot.errors import InputError
@@ -22,6 +23,8 @@ _LONGEST_NAME = 255 - len("..4194304.partial")
 
 _MOST_LINKS = 40  # as many as the kernel follows
 _UNKNOWN_USER = 65534
+_ALL_USERS = ["0", "0", "4294967295"]  # the map of the host's own namespace
+_OWN = "name the file itself; without the option, or with the shell's redirection, it goes to standard output"
 
 
 def check_output(path: Path, inputs: Iterable[Path] = ()) -> None:
@@ -46,28 +49,82 @@ def check_output(path: Path, inputs: Iterable[Path] = ()) -> None:
 def followed(path: Path) -> Path:
     """Where an output lies: the path itself, or what a symbolic link there leads to, which need not exist.
 
-    InputError for links that lead in a circle, and for those that the kernel would not follow, whatever its settings
-    (protected_symlinks in proc_sys_fs(5)): other users can put them into directories such as /tmp.
+    InputError for links that lead in a circle, for those of /proc, whose text is not where they lead, and for those of
+    users who could have us write where they may not: root follows only its own, and those of whom it works for (sudo);
+    nobody follows what the kernel would not, whatever its settings (protected_symlinks in proc_sys_fs(5)).
     """
     place = path
     for _ in range(_MOST_LINKS):
-        try:
-            target = place.readlink()
-        except OSError:
+        if Path(os.path.realpath(place.parent)).is_relative_to("/proc"):
+            raise InputError("the output path leads to an open file, or the like, of /proc", where=str(path), hint=_OWN)
+        link = _link_at(place)
+        if link is None:
+            if place is not path and not _is_same(path, place):
+                raise InputError(f"the output path does not lead to {place}, as it says", where=str(path), hint=_OWN)
             return place
-        if _is_foreign(place):
-            message = "the output path is a symbolic link that another user made in a directory open to all"
+        if link.is_foreign:
+            message = "the output path is a symbolic link that another user made"
             raise InputError(message, where=str(path), hint="name another output file")
-        place = place.parent / target
+        place = place.parent / link.target
     raise InputError(f"the output path cannot be used: {os.strerror(errno.ELOOP)}", where=str(path))
 
 
-def _is_foreign(link: Path) -> bool:
-    owner, directory = link.lstat().st_uid, link.parent.stat()
+@dataclass(frozen=True)
+class _Link:
+    target: str
+    is_foreign: bool
+
+
+def _link_at(place: Path) -> _Link | None:
+    """The symbolic link in a place, if one is there. It is looked at once, as others may exchange it meanwhile."""
+    with ExitStack() as opened:
+        try:
+            directory = os.open(place.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            opened.callback(os.close, directory)
+            link = os.open(place.name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+            opened.callback(os.close, link)
+        except OSError:
+            return None
+        status = os.fstat(link)
+        if not stat.S_ISLNK(status.st_mode):
+            return None
+        return _Link(os.readlink("", dir_fd=link), _is_foreign(status.st_uid, os.fstat(directory)))
+
+
+def _is_foreign(owner: int, directory: os.stat_result) -> bool:
+    user = os.geteuid()
+    if user == 0 and owner not in _above_root():
+        return True
     open_to_all = directory.st_mode & stat.S_ISVTX and directory.st_mode & stat.S_IWOTH
     # In a user namespace all users that it does not know have the same number.
-    known = owner == os.geteuid() or (owner == directory.st_uid and owner != _UNKNOWN_USER)
+    known = owner == user or (owner == directory.st_uid and owner != _UNKNOWN_USER)
     return bool(open_to_all) and not known
+
+
+def _above_root() -> set[int]:
+    """Users whose links cannot have root do more than they may: itself, and whoever became root by sudo.
+
+    In a user namespace "root" is a user of the host, and users without a number there are none of its subordinates.
+    """
+    found, caller = {0}, os.environ.get("SUDO_UID", "")
+    if caller.isascii() and caller.isdigit():
+        found.add(int(caller))
+    with suppress(OSError):
+        if Path("/proc/self/uid_map").read_text().split() != _ALL_USERS:
+            found.add(_UNKNOWN_USER)
+    return found
+
+
+def _is_same(path: Path, place: Path) -> bool:
+    """Whether the kernel finds the same file in both, or in neither."""
+    return _identity(path) == _identity(place)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    with suppress(OSError):
+        status = path.stat()
+        return status.st_dev, status.st_ino
+    return None
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from twinroot.cli.frame import problem_text
+from twinroot.config.secrets import without_secrets_of_urls
 from twinroot.errors import Problem
 
 ProblemsOf = Callable[[str], list[Problem]]
@@ -60,3 +61,18 @@ def test_a_syntax_error_shows_its_line_away_from_passwords(problems_of: Problems
 def test_the_expiry_of_a_password_is_no_secret(problems_of: ProblemsOf) -> None:
     text = "os:\n  users:\n  - name: a\n    passwordExpiresDays: never\n"
     assert [problem.text for problem in problems_of(text)] == ["    passwordExpiresDays: never"]
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ("a: 'https://me:p@ss/wo rd@host/x' is not", "a: 'https://…@host/x' is not"),
+        ("'oci://host/a?sig=abc&b=c' (use file)", "'oci://host/a?…' (use file)"),
+        ("'https://me:no@host/a?sig=abc'", "'https://…@host/a?…'"),
+        ("'https://host/a' is used twice (see user@host)", "'https://…@host)"),
+        ("unknown key 'hostNam' (did you mean 'hostname'?)", "unknown key 'hostNam' (did you mean 'hostname'?)"),
+    ],
+)
+def test_secrets_of_urls(words: str, shown: str) -> None:
+    """Rather too little is shown than too much."""
+    assert without_secrets_of_urls(words) == shown

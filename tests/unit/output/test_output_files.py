@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from twinroot.errors import InputError
-from twinroot.output.files import check_output, replacing
+from twinroot.output.files import check_output, followed, replacing
 
 
 def names(directory: Path) -> list[str]:
@@ -110,18 +112,90 @@ def test_links_that_lead_nowhere(tmp_path: Path, target: str, message: str) -> N
     assert caught.value.where == str(tmp_path / "link")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-def test_links_that_others_make_in_directories_open_to_all_are_not_followed(tmp_path: Path) -> None:
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+USES = (check_output, lambda path: replacing(path).__enter__())
+
+
+@needs_root
+@pytest.mark.parametrize("mode", [0o1777, 0o755])
+@pytest.mark.parametrize("directory_owner", [0, 1234])
+def test_root_follows_no_links_that_others_made(
+    tmp_path: Path, mode: int, directory_owner: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose directory it is, and who may write there, makes no difference: a service has a folder of its own."""
+    monkeypatch.delenv("SUDO_UID", raising=False)
     (tmp_path / "open").mkdir()
-    (tmp_path / "open").chmod(0o1777)
+    (tmp_path / "open").chmod(mode)
+    os.chown(tmp_path / "open", directory_owner, directory_owner)
+    (tmp_path / "precious").write_text("secret")
     (link := tmp_path / "open/link").symlink_to(tmp_path / "precious")
     check_output(link)
     os.chown(link, 1234, 1234, follow_symlinks=False)
-    for use in (check_output, lambda path: replacing(path).__enter__()):
-        with pytest.raises(InputError, match="another user"):
-            use(link)
-    (tmp_path / "open").chmod(0o755)
-    check_output(link)
+    (tmp_path / "second").symlink_to(link)
+    for use in USES:
+        for path in (link, tmp_path / "second"):
+            with pytest.raises(InputError, match="another user"):
+                use(path)
+    assert (tmp_path / "precious").read_text() == "secret"
+
+
+@needs_root
+@pytest.mark.parametrize(("mode", "refused"), [(0o755, False), (0o1777, True)])
+def test_root_follows_links_of_whom_it_works_for(
+    tmp_path: Path, mode: int, refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUDO_UID", "1234")
+    tmp_path.chmod(mode)
+    (tmp_path / "link").symlink_to("image")
+    os.chown(tmp_path / "link", 1234, 1234, follow_symlinks=False)
+    for use in USES:
+        with pytest.raises(InputError, match="another user") if refused else nullcontext():
+            use(tmp_path / "link")
+
+
+@needs_root
+def test_a_user_namespace_has_links_of_users_without_a_number(tmp_path: Path) -> None:
+    """As the rest of the host's are there, whose owners may be above us: such as root, who put a folder elsewhere."""
+    (tmp_path / "theirs").symlink_to("image")
+    os.chown(tmp_path / "theirs", 1234, 1234, follow_symlinks=False)
+    says = "import sys; from pathlib import Path; from twinroot.output.files import followed as f; f(Path(sys.argv[1]))"
+    argv = ["unshare", "--user", "--map-root-user", sys.executable, "-c", says, str(tmp_path / "theirs")]
+    assert subprocess.run(argv, check=False).returncode == 0
+
+
+def test_links_that_come_and_go(tmp_path: Path) -> None:
+    """Somebody exchanges a link all the time: what is found is one of the things that were there."""
+    script = "import os, sys; [(os.symlink('a', 'link'), os.unlink('link')) for _ in iter(int, 1)]"
+    with subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path) as busy:
+        try:
+            found = {followed(tmp_path / "link").name for _ in range(3000)}
+        finally:
+            busy.kill()
+    assert found <= {"link", "a"}
+
+
+@pytest.mark.parametrize("way", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "link"])
+@pytest.mark.parametrize("gone", [False, True])
+def test_open_files_are_not_replaced(tmp_path: Path, way: str, gone: bool) -> None:
+    """`--outfile /dev/stdout >> app.log` would replace what was in the log before."""
+    (tmp_path / "app.log").write_text("before\n")
+    (tmp_path / "link").symlink_to("/dev/stdout")
+    script = "import os, sys; from pathlib import Path; from twinroot.output.files import replacing\n"
+    script += "if sys.argv[2:]: os.unlink('app.log')\n"
+    script += "with replacing(Path(sys.argv[1])) as partial: partial.write_text('new')\n"
+    with (tmp_path / "app.log").open("a") as file:
+        argv = [sys.executable, "-c", script, way, *(["gone"] if gone else [])]
+        done = subprocess.run(argv, cwd=tmp_path, stdout=file, stderr=subprocess.PIPE, text=True, check=False)
+    assert "InputError" in done.stderr and "/proc" in done.stderr and "name the file itself" in done.stderr
+    assert names(tmp_path) == (["link"] if gone else ["app.log", "link"])
+    assert gone or (tmp_path / "app.log").read_text() == "before\n"
+
+
+def test_directories_of_proc_lead_where_they_lead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with replacing(Path("/proc/self/cwd/out")) as partial:
+        partial.write_text("new")
+    assert (tmp_path / "out").read_text() == "new"
 
 
 def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from pathlib import Path
 
@@ -24,10 +24,13 @@ from twinroot.agent.servicing.ledger import Ledger
 from twinroot.agent.states import State
 from twinroot.config.host.not_built import STATIC
 from twinroot.config.load_host import OLD_KEYS, UNPARSABLE, UNREADABLE
+from twinroot.config.secrets import without_secrets_of_urls
 from twinroot.errors import CommandError, ConfigError, FormatError, HostError, MissingToolError, TwinrootError
 from twinroot.events import Emit, silent
 
 log = logging.getLogger(__name__)
+
+_KEPT_PROBLEMS = 5  # of a wrong configuration
 
 
 class Outcome(Enum):
@@ -112,12 +115,29 @@ def _served(ledger: Ledger, work: Callable[[Ledger], Result]) -> Result:
     try:
         return work(ledger)
     except ConfigError as error:
-        ledger.note_mistake(as_servicing_error(error))
+        _note_mistake(ledger, error)
         raise  # as it is: all mistakes are told, each at its place
     except Exception as error:
         found = as_servicing_error(error)
         ledger.note(found)
         raise found from error
+
+
+def _note_mistake(ledger: Ledger, error: ConfigError) -> None:
+    try:
+        ledger.note_mistake(_to_keep(error))
+    except (TwinrootError, OSError) as failed:
+        log.warning("The status does not tell of the wrong configuration: %s", as_servicing_error(failed).message)
+
+
+def _to_keep(error: ConfigError) -> ServicingError:
+    """What the status tells of a wrong configuration: the same for the same mistakes, wherever the file was."""
+    found = as_servicing_error(error)
+    shown = [replace(problem, file=Path(problem.file).name) for problem in error.problems[:_KEPT_PROBLEMS]]
+    left = len(error.problems) - len(shown)
+    more = [f"and {left} more problem{'s' if left > 1 else ''}"] if left else []
+    message = "\n".join([*(without_secrets_of_urls(str(problem)) for problem in shown), *more])
+    return ServicingError(found.name, message, inner=found.inner)
 
 
 def as_servicing_error(error: Exception) -> ServicingError:
