@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -50,7 +52,7 @@ def test_a_file_with_what_it_keeps(root: Path, source: Path, caplog: pytest.LogC
     assert (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, status.st_mtime_ns) == (0o4640, 0, 0, TIME)
     assert stat.S_IMODE((root / "a/b").stat().st_mode) == 0o755
     (warning,) = caplog.messages
-    assert "setuid or setgid" in warning and "/a/b/c runs with the rights of user 0" in warning
+    assert "has its setuid bit set" in warning and "/a/b/c runs with the rights of user 0" in warning
 
 
 def test_rights_of_an_owner_who_stays_are_nothing_to_tell(
@@ -58,6 +60,77 @@ def test_rights_of_an_owner_who_stays_are_nothing_to_tell(
 ) -> None:
     copy_file(source, root, "/c", DISK, owner=Owner(33, 44))
     assert stat.S_IMODE((root / "c").stat().st_mode) == 0o4640 and caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    ("bits", "owner", "rights"),
+    [
+        (0o6755, Owner(33, 44), []),
+        (0o6755, Owner(33, 0), ["group 0"]),
+        (0o6755, Owner(0, 44), ["user 0"]),
+        (0o6755, Owner(5, 6), ["user 5", "group 6"]),
+        (0o4755, Owner(33, 6), []),
+        (0o2755, Owner(5, 44), []),
+        (0o2755, Owner(33, 6), ["group 6"]),
+        (0o1755, Owner(5, 6), []),
+    ],
+)
+def test_each_bit_tells_of_whom_it_is_about(
+    bits: int, owner: Owner, rights: list[str], root: Path, source: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source.chmod(bits)
+    copy_file(source, root, "/c", DISK, owner=owner)
+    assert stat.S_IMODE((root / "c").stat().st_mode) == bits
+    assert [message.partition("with the rights of ")[2] for message in caplog.messages] == rights
+
+
+_IN_A_NAMESPACE = """
+import os, sys
+from pathlib import Path
+from tests.tools.test_copying import DISK
+from twinroot.customize.copying import Owner, copy_file
+read, write = os.pipe()
+parent, child = os.getpid(), os.fork()
+if child == 0:
+    os.read(read, 1)
+    for kind in ("uid", "gid"):
+        Path(f"/proc/{parent}/{kind}_map").write_text("0 1234 1\\n1 100000 65535\\n")
+    os._exit(0)
+import ctypes
+assert ctypes.CDLL(None).unshare(0x10000000) == 0
+os.write(write, b"x")
+assert os.waitpid(child, 0)[1] == 0
+os.setresgid(0, 0, 0)
+os.setresuid(0, 0, 0)
+copy_file(Path(sys.argv[1]), Path(sys.argv[2]), "/c", DISK)
+"""
+
+
+@pytest.mark.parametrize("owner", [1234, 0])
+def test_without_root_the_caller_is_not_taken_for_root(owner: int, tmp_path: Path) -> None:
+    """It shows as 0 in its user namespace, and the real one as nobody."""
+    with tempfile.TemporaryDirectory() as place:  # which others may enter
+        Path(place).chmod(0o755)
+        (root := Path(place, "root")).mkdir()
+        (source := Path(place, "source")).touch()
+        os.chown(root, 1234, 1234)
+        os.chown(source, owner, owner)
+        source.chmod(0o6755)
+        argv = [sys.executable, "-c", _IN_A_NAMESPACE, str(source), str(root)]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "the rights of user 0" in done.stderr and "the rights of group 0" in done.stderr
+
+
+def test_a_tree_keeps_no_rights_of_owners(root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """As that of /etc/skel, which is handed to a user."""
+    (tmp_path / "skel").mkdir()
+    for name, mode in (("plain", 0o640), ("special", 0o6755)):
+        (tmp_path / "skel" / name).touch()
+        (tmp_path / "skel" / name).chmod(mode)
+    copy_tree(tmp_path / "skel", root, "/home/a", DISK, Modes(file=None, new_directory=None), owner=Owner(5, 6))
+    assert [stat.S_IMODE((root / "home/a" / name).stat().st_mode) for name in ("plain", "special")] == [0o640, 0o755]
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize("mode", [0, 0o600, 0o777])

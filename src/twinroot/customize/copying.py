@@ -19,6 +19,7 @@ from typing import BinaryIO
 from twinroot.epoch import source_date_epoch
 from twinroot.errors import InputError
 from twinroot.plan.disk import PlannedDisk
+from twinroot.sandbox.namespace import id_outside
 from twinroot.sandbox.paths import inside, make_directory, open_new, place_link, resolve_inside
 from twinroot.units import MIB, exact
 
@@ -30,7 +31,10 @@ _ZEROS = bytes(_CHUNK)
 
 @dataclass(frozen=True)
 class Modes:
-    """Permissions of what is copied; None keeps the source's, for `merged` (directories that exist) the image's."""
+    """Permissions of what is copied; None keeps the source's, for `merged` (directories that exist) the image's.
+
+    No bits are kept that run a file with the rights of its owner, who is another one.
+    """
 
     file: int | None
     new_directory: int | None
@@ -72,13 +76,11 @@ def copy_file(
 
 def _own_mode(source: Path, status: os.stat_result, path: str, owner: Owner) -> int:
     mode = stat.S_IMODE(status.st_mode)
-    if mode & (stat.S_ISUID | stat.S_ISGID) and status.st_uid != owner.uid:
-        log.warning(
-            "%s has its setuid or setgid bit set: in the image %s runs with the rights of user %d",
-            source,
-            path,
-            owner.uid,
-        )
+    message = "%s has its %s bit set: in the image %s runs with the rights of %s %d"
+    if mode & stat.S_ISUID and id_outside("uid", status.st_uid) != owner.uid:
+        log.warning(message, source, "setuid", path, "user", owner.uid)
+    if mode & stat.S_ISGID and id_outside("gid", status.st_gid) != owner.gid:
+        log.warning(message, source, "setgid", path, "group", owner.gid)
     return mode
 
 
@@ -107,7 +109,8 @@ def copy_tree(
                 elif entry.is_dir():
                     waiting.append((Path(entry.path), below))
                 elif entry.is_file():
-                    copy_file(Path(entry.path), root, below, disk, mode=modes.file, owner=owner)
+                    mode = entry.stat().st_mode & 0o777 if modes.file is None else modes.file
+                    copy_file(Path(entry.path), root, below, disk, mode=mode, owner=owner)
                 else:
                     raise InputError(f"{entry.path} is neither a file, a directory nor a symbolic link")
         # At last, as everything that is made in a directory changes its time.

@@ -67,6 +67,18 @@ def isolate() -> bool:
     return False
 
 
+def id_outside(kind: str, number: int) -> int | None:
+    """The number that a user ("uid") or group ("gid") has outside of our user namespace; None for one without any here.
+
+    Those show as nobody, whoever they are.
+    """
+    for line in Path(f"/proc/self/{kind}_map").read_text().splitlines():
+        first, outside, count = map(int, line.split())
+        if first <= number < first + count:
+            return outside + number - first
+    return None
+
+
 def _require_fuse() -> None:
     """Filesystems of a base image are read through FUSE, whose device some hosts and most containers keep closed."""
     device = Path("/dev/fuse")
