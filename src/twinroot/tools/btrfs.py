@@ -59,7 +59,7 @@ def naming_twins(path: Path) -> Iterator[None]:
         if not any(text in error.output for text in _TWIN):
             raise
         raise HostError(
-            "a btrfs filesystem with the same UUID is mounted on this host already, perhaps by another build",
+            "a btrfs filesystem with the same UUID is on this host already, perhaps by another build",
             where=str(path),
             hint="let one build of the same base, or of the same inputs, end before the next begins",
         ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,9 @@ def log(tmp_path: Path) -> Path:
 
 @pytest.mark.timeout(60)
 def test_a_machine_that_writes_no_more_is_not_waited_for(log: Path) -> None:
+    begin = time.monotonic()
     wait_until(log, 200, lambda: False, quiet=0.2)
+    assert time.monotonic() - begin > 0.2
 
 
 @pytest.mark.timeout(60)
@@ -34,4 +37,11 @@ def test_a_machine_that_still_writes_is_waited_for(log: Path) -> None:
 
 @pytest.mark.timeout(60)
 def test_what_is_over_is_not_waited_for(log: Path) -> None:
-    wait_until(log, 200, lambda: True)
+    asked: list[float] = []
+
+    def over() -> bool:
+        asked.append(time.monotonic())
+        return len(asked) == 3
+
+    wait_until(log, 200, over)
+    assert len(asked) == 3 and asked[2] > asked[0]
