@@ -184,11 +184,13 @@ def test_an_exception_in_on_line_ends_the_program() -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.timeout(60)
 def test_a_program_that_takes_too_long_is_ended_with_what_it_started(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match=r"it did not end within 0\.2 s"):
         run(["sh", "-c", f"sleep 600 & echo $! > {tmp_path}/pid; wait"], timeout=0.2)
-    child = Path("/proc", (tmp_path / "pid").read_text().strip(), "stat")
-    assert not child.exists() or child.read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    child = int((tmp_path / "pid").read_text())
+    while _alive(child):  # the kernel takes a moment
+        time.sleep(0.05)
     assert run(["echo", "quick"], timeout=600).stdout == "quick\n"
 
 

@@ -33,6 +33,7 @@ from twinroot.formats.cosi import model, tar
 from twinroot.formats.source import BytesRegion, Source
 from twinroot.formats.zstd_frames import FrameCompressor
 from twinroot.formats.zstd_headers import SKIPPABLE_MAGIC
+from twinroot.interrupts import held
 from twinroot.units import ARCHITECTURES, MIB, round_up
 
 MARKER = "cosi-marker"
@@ -259,8 +260,9 @@ def _beside(path: Path) -> Iterator[BinaryIO]:
     """A file that takes the place of `path` when all went well, and disappears otherwise."""
     partial: Path | None = None
     try:
-        fd, name = tempfile.mkstemp(prefix=f".{path.name[:200]}.", suffix=".partial", dir=path.parent)
-        partial = Path(name)
+        with held():
+            fd, name = tempfile.mkstemp(prefix=f".{path.name[:200]}.", suffix=".partial", dir=path.parent)
+            partial = Path(name)
         with open(fd, "w+b", buffering=MIB) as file:  # noqa: PTH123 - an open descriptor has no path
             yield file
             file.flush()
