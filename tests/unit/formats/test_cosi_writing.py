@@ -5,7 +5,10 @@ from __future__ import annotations
 import dataclasses
 import io
 import os
+import signal
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.unit.agent.small_cosi import write_cosi as write_small
@@ -59,6 +62,22 @@ def test_nothing_is_left_after_an_interruption(tmp_path: Path, error: type[BaseE
         write_cosi(path, plan(), progress=progress)
     assert [entry.name for entry in tmp_path.iterdir()] == ["out.cosi"]
     assert path.read_bytes() == b"the old one"
+
+
+def test_nothing_is_left_when_a_signal_comes_just_as_the_file_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = tempfile.mkstemp
+
+    def interrupted(*words: Any, **named: Any) -> tuple[int, str]:
+        made = make(*words, **named)
+        signal.raise_signal(signal.SIGINT)
+        return made
+
+    monkeypatch.setattr(tempfile, "mkstemp", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_cosi(tmp_path / "small.cosi", plan())
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_unwritable_places(tmp_path: Path) -> None:

@@ -277,7 +277,8 @@ def _beside(path: Path) -> Iterator[BinaryIO]:
         raise HostError(f"cannot write the COSI file: {error}", where=str(path)) from error
     finally:
         if partial is not None:
-            partial.unlink(missing_ok=True)
+            with held():
+                partial.unlink(missing_ok=True)
 
 
 def _umask() -> int:
