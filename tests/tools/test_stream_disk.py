@@ -9,7 +9,7 @@ import re
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +189,20 @@ def test_disks_to_choose_from(image: Path, loop: Path) -> None:
     assert (found.facts.device, found.facts.size, found.removable, found.fault) == (str(loop), 80 * MIB, False, None)
     assert found.facts.table and len(found.facts.table.partitions) == 4
     assert [choose_disk([found], found.facts.table).device] == [str(loop)]
+
+
+def test_a_disk_whose_partitions_go_meanwhile_is_in_doubt(
+    image: Path, loop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream(image, loop)
+
+    def gone(device: Path) -> AbstractContextManager[None]:
+        subprocess.run(["partx", "--delete", loop], check=False, capture_output=True)
+        return claims.claimed(device)
+
+    monkeypatch.setattr("twinroot.agent.storage.disk_facts.claimed", gone)
+    [found] = candidates(re.compile(loop.name))
+    assert found.unsettled and found.fault == "its partitions changed while they were looked at"
 
 
 def test_a_disk_that_cannot_be_read(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -20,6 +21,7 @@ from twinroot.formats import gpt
 BY_PARTUUID = Path("/dev/disk/by-partuuid")
 _SYS = Path("/sys/class/block")
 DISK_NAME = re.compile(r"(sd|hd|vd|xvd)[a-z]+|nvme\d+n\d+|mmcblk\d+")
+_GONE = (errno.ENOENT, errno.ENXIO)
 _SYS_SECTOR = 512  # bytes; sysfs counts sizes in these whatever the disk has
 
 
@@ -126,12 +128,16 @@ def _uses(system: Path) -> Iterator[Use]:
 
 
 def _is_claimed(device: Path) -> bool:
-    """Whether the kernel gives a device to nobody else. HostError when it cannot be read."""
+    """Whether the kernel gives a device to nobody else. FileNotFoundError when it has gone, HostError else."""
     try:
         with claimed(device):
             return False
     except BusyError:
         return True
+    except HostError as error:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno in _GONE:
+            raise FileNotFoundError(device) from error
+        raise
 
 
 def _loops() -> dict[str, str]:
