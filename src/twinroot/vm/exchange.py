@@ -62,8 +62,11 @@ def reprint_line(tag: str) -> str:
 
 
 def probe(tag: str, number: int) -> str:
-    """A command that prints the line that `acknowledged` looks for; its echo does not look like it."""
-    return f"printf '\\n==%s==\\n' {tag}-{number}"
+    """A command that prints the line that `acknowledged` looks for; its echo does not look like it.
+
+    The beginning may be lost when a login throws away what was typed too early: no quote must be left open by the rest.
+    """
+    return rf"printf \\n==%s==\\n {tag}-{number}"
 
 
 def acknowledged(tag: str, number: int) -> str:

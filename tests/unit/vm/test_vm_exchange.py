@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import subprocess
 
 import pytest
 
-from twinroot.vm.exchange import CommandOutput, DamagedError, parse, script_lines
+from twinroot.vm.exchange import CommandOutput, DamagedError, acknowledged, parse, probe, script_lines
 
 TAG = "0123abcd"
 
@@ -63,3 +64,14 @@ def test_what_is_typed_fits_on_a_terminal_line_and_is_not_taken_for_the_answer()
     assert len(lines) > 10
     assert all(len(line) < 1000 and line.isprintable() for line in lines)
     assert parse("\n".join(lines), TAG) is None
+
+
+@pytest.mark.parametrize("shell", ["bash", "sh"])
+def test_a_probe_is_answered_however_much_of_the_one_before_was_lost(shell: str) -> None:
+    """A login throws away what was typed before it asked for a password."""
+    lost, whole = probe(TAG, 0), probe(TAG, 1)
+    for cut in range(len(lost)):
+        typed = f"{lost[cut:]}\n {whole}\n"
+        shown = subprocess.run([shell], input=typed, capture_output=True, text=True, check=False).stdout
+        assert acknowledged(TAG, 1) in shown.splitlines(), typed
+    assert acknowledged(TAG, 1) not in typed
