@@ -1,7 +1,7 @@
 """Streaming decompression of a sequence of zstd frames, with zeros recognised and independent frames in parallel.
 
-    bytes ─▶ frames found and cut ─▶ decoded, zeros recognised, worked on ─▶ results in order
-              (caller's thread)            (workers, a frame each)            (caller's thread)
+    bytes ─▶ frames found and cut ─▶ decoded, zeros recognised ─▶ worked on ─▶ results in order
+              (caller's thread)          (decoders, a frame each)    (workers)    (caller's thread)
 
 Frame boundaries are found by walking the format (RFC 8878, section 3.1): magic, frame header, blocks of known length,
 checksum. That needs no decompression, and it tells three things before any memory is spent: the window a frame asks
@@ -10,8 +10,9 @@ many as `_HELD` bytes allow; larger ones, or those that do not say, are decoded 
 frames are skipped.
 
 Output is a sequence of `Piece`s without gaps; stretches of zeros come without data, so that a consumer can leave
-holes. `process` lets a consumer work on the pieces where they were decoded, which keeps all cores busy, and decodes the
-next frame into the same memory then; `decompress` hands out copies. Damage of any kind is a FormatError.
+holes. `process` lets a consumer work on the pieces where they lie, in threads that do nothing else: one that waits for
+a disk is given a core as soon as that has answered, one that decodes as well is not. The next frame is decoded into the
+same memory then; `decompress` hands out copies. Damage of any kind is a FormatError.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import zstandard
 
@@ -49,7 +51,7 @@ LARGEST_WINDOW_LOG = 31
 _WHOLE = 32 * MIB
 # What frames in work may take together, compressed and not: a machine that is serviced has other things to do.
 _HELD = 48 * MIB
-# More do not pay, the target of the data is slower; and each holds a whole frame.
+# Of each kind. More do not pay, the target of the data is slower; and each holds a whole frame.
 _MOST_THREADS = 4
 # Frames that are decoded in steps: what of their output is handed on at once.
 _STEP = MIB
@@ -128,10 +130,10 @@ def process(
     if max_window_log > LARGEST_WINDOW_LOG:
         raise WindowError(f"may need a window of 2^{max_window_log} bytes, more than zstd supports")
     decoder = _Decoder(_Input(iter(chunks)), max_window_log, length)
-    # One more than there are cores: while one waits for a disk, or for memory, the others go on.
-    workers = threads or min(available_threads() + 1, _MOST_THREADS)
-    with ThreadPoolExecutor(workers, thread_name_prefix="unzstd") as pool:
-        yield from _parallel(decoder.jobs(), work, pool, workers)
+    count = threads or min(available_threads(), _MOST_THREADS)
+    # The decoders end first: they hand on to the workers.
+    with ThreadPoolExecutor(count, "unzstd-work") as workers, ThreadPoolExecutor(count, "unzstd") as decoders:
+        yield from _parallel(decoder.jobs(), _Stages(work, decoders, workers), ahead=3 * count)
     if decoder.offset != length:
         raise LengthError(f"decompresses to {decoder.offset} bytes instead of {length}")
 
@@ -307,32 +309,49 @@ def _copied(output: bytes) -> Callable[[memoryview], _Part]:
     return copy
 
 
-def _parallel(
-    jobs: Iterator[_Job], work: Callable[[Iterator[Piece]], _Result], pool: ThreadPoolExecutor, workers: int
-) -> Iterator[_Result]:
-    """Do the jobs on the pool, a bounded number at a time, and yield the results in order."""
-    waiting: deque[tuple[Future[_Result], int]] = deque()
-    memory = ReusedMemory()
+class _Stages(Generic[_Result]):
+    """The threads through which jobs go, and the memory that they use."""
+
+    def __init__(
+        self, work: Callable[[Iterator[Piece]], _Result], decoders: ThreadPoolExecutor, workers: ThreadPoolExecutor
+    ) -> None:
+        self._work, self._decoders, self._workers = work, decoders, workers
+        self._memory = ReusedMemory()
+
+    def begin(self, job: _Job) -> Future[Future[_Result]]:
+        """Have a job decoded, then worked on."""
+        return self._decoders.submit(self._decode, job)
+
+    def _decode(self, job: _Job) -> Future[_Result]:
+        """Runs in a decoder, and lends the memory on to a worker."""
+        with ExitStack() as stack:
+            part = job.decode(stack.enter_context(self._memory.lent(job.room, job.offset)))
+            pieces = [Piece(job.offset, part, None)] if isinstance(part, int) else list(_pieces(part, job.offset))
+            return self._workers.submit(self._finish, pieces, stack.pop_all())
+
+    def _finish(self, pieces: list[Piece], lent: ExitStack) -> _Result:
+        with lent:
+            return self._work(iter(pieces))
+
+
+def _parallel(jobs: Iterator[_Job], stages: _Stages[_Result], *, ahead: int) -> Iterator[_Result]:
+    """Do the jobs, up to so many of them ahead of the one whose result comes next, and yield the results in order."""
+    waiting: deque[tuple[Future[Future[_Result]], int]] = deque()
     held = 0
     try:
         for job in jobs:
-            while waiting and (len(waiting) > 2 * workers or held + job.size > _HELD):
+            while waiting and (len(waiting) > ahead or held + job.size > _HELD):
                 future, taken = waiting.popleft()
-                yield future.result()
+                yield future.result().result()
                 held -= taken
-            waiting.append((pool.submit(_run, job, work, memory), job.size))
+            waiting.append((stages.begin(job), job.size))
             held += job.size
         while waiting:
-            yield waiting.popleft()[0].result()
+            yield waiting.popleft()[0].result().result()
     finally:
         for future, _ in waiting:
-            future.cancel()
-
-
-def _run(job: _Job, work: Callable[[Iterator[Piece]], _Result], memory: ReusedMemory) -> _Result:
-    with memory.lent(job.room, job.offset) as room:
-        part = job.decode(room)
-        return work(iter([Piece(job.offset, part, None)]) if isinstance(part, int) else _pieces(part, job.offset))
+            if not future.cancel() and future.done() and not future.exception():
+                future.result().cancel()
 
 
 def _pieces(view: memoryview, offset: int) -> Iterator[Piece]:

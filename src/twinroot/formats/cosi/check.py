@@ -9,7 +9,6 @@ marker are somebody else's (T4): that there are any is a warning, unless they ar
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 from collections.abc import Callable, Iterator
@@ -25,6 +24,7 @@ from twinroot.formats.cosi.model import Finding, ImageFile, Metadata
 from twinroot.formats.cosi.order import order_findings
 from twinroot.formats.cosi.reader import metadata_text, pread
 from twinroot.formats.cosi.writer import MARKER, METADATA
+from twinroot.formats.hash_behind import Sha384Behind
 from twinroot.formats.zstd_headers import WindowError
 from twinroot.formats.zstd_reader import LengthError, Piece, process
 from twinroot.units import MIB
@@ -223,18 +223,18 @@ class _Reading:
 
 def _contents(check: _Check, member: tar.Member, image: ImageFile, reading: _Reading) -> bytes | None:
     """Hash and decompress an image. Returns its contents if they are good and to be kept."""
-    digest = hashlib.sha384()
-    before = check.done
-    stream = _compressed(check, member, digest.update)
-    kept = bytearray()
-    problem = _decompressed(check, stream, image, reading, kept) if reading.decompress else None
-    for _ in stream:  # what the decoder left still belongs to the hash
-        pass
+    before, kept = check.done, bytearray()
+    with Sha384Behind() as digest:
+        stream = _compressed(check, member, digest.update)
+        problem = _decompressed(check, stream, image, reading, kept) if reading.decompress else None
+        for _ in stream:  # what the decoder left still belongs to the hash
+            pass
+        sha384 = digest.hexdigest()
     if check.done - before < member.size:
         check.error("T2", image.path, f"is cut off: the file has {check.done - before} of its {member.size} bytes")
         return None
     check.whole.add(image.path)
-    if digest.hexdigest() != image.sha384:
+    if sha384 != image.sha384:
         check.error("C4", image.path, "its SHA-384 is not that of the metadata")
     elif problem:
         check.error(problem[0], image.path, problem[1])

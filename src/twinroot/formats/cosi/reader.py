@@ -21,6 +21,7 @@ from twinroot.formats.cosi import metadata as documents
 from twinroot.formats.cosi import tar
 from twinroot.formats.cosi.model import Finding, ImageFile, Metadata
 from twinroot.formats.cosi.writer import METADATA
+from twinroot.formats.hash_behind import Sha384Behind
 from twinroot.formats.zstd_reader import Piece, kept, process
 from twinroot.units import MIB
 
@@ -66,17 +67,17 @@ class CosiFile:
         what came before is then not to be trusted.
         """
         member = self.member(image)
-        digest = hashlib.sha384()
-        for offset in range(member.data, member.data + member.size, _STEP):
-            wanted = min(_STEP, member.data + member.size - offset)
-            data = self.read_at(offset, wanted)
-            if len(data) < wanted:
-                message = f"the archive is cut off in '{image.path}'"
-                raise tar.CutOffError(message, where=self.name, hint=tar.CUT_OFF_HINT)
-            digest.update(data)
-            yield data
-        if digest.hexdigest() != image.sha384:
-            raise FormatError(f"the SHA-384 of '{image.path}' is not that of the metadata", where=self.name)
+        with Sha384Behind() as digest:
+            for offset in range(member.data, member.data + member.size, _STEP):
+                wanted = min(_STEP, member.data + member.size - offset)
+                data = self.read_at(offset, wanted)
+                if len(data) < wanted:
+                    message = f"the archive is cut off in '{image.path}'"
+                    raise tar.CutOffError(message, where=self.name, hint=tar.CUT_OFF_HINT)
+                digest.update(data)
+                yield data
+            if digest.hexdigest() != image.sha384:
+                raise FormatError(f"the SHA-384 of '{image.path}' is not that of the metadata", where=self.name)
 
     def decompress(self, image: ImageFile, *, threads: int | None = None) -> Iterator[Piece]:
         """The contents of an image, zeros without data; see `zstd_reader.decompress`.
