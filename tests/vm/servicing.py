@@ -66,12 +66,13 @@ class Images:
     second: Image
 
 
-# What an emulated machine would read and write at every update, and never uses.
+# What an emulated machine would read and write at every update, or do at every start, and never uses.
 _LESS = """
 scripts:
   postCustomization:
     - content: |
         set -e
+        systemctl mask auditd.service getty@tty1.service sshd.service systemd-binfmt.service user@.service
         cd /usr
         rm -r bin/python3* bin/vim* lib/python3* lib/*/libpython3* lib/*/libicu* lib/udev/hwdb* share/vim share/doc
         cd lib/modules/*/kernel
