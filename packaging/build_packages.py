@@ -9,7 +9,6 @@ import os
 import shutil
 import sys
 import tarfile
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from trident_packages.folders import replacing_folder  # noqa: E402
 from twinroot import __version__  # noqa: E402
 from twinroot.errors import TwinrootError  # noqa: E402
 from twinroot.output.files import replacing  # noqa: E402
+from twinroot.scratch import locked_folder  # noqa: E402
 from twinroot.tools.run import require  # noqa: E402
 
 Build = Callable[[Path, Sequence[Package], str, int, Path], list[Path]]
@@ -56,8 +56,8 @@ def build(kind: str, cache: Path, output: Path) -> Path:
     cache.mkdir(parents=True, exist_ok=True)
     output.mkdir(parents=True, exist_ok=True)
     archive = output / f"trident-{kind}.tar.gz"
-    with tempfile.TemporaryDirectory(prefix=f".{kind}-", dir=cache) as scratch:
-        tree, work = Path(scratch, "tree"), Path(scratch, "work")
+    with locked_folder(f".{kind}-", cache) as scratch:
+        tree, work = scratch / "tree", scratch / "work"
         tree.mkdir(mode=0o755)
         work.mkdir()
         newest = agent.lay(REPOSITORY, cache, tree)

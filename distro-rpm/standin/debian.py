@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -55,6 +56,7 @@ def bootstrap(
     sources = host_sources(suite=suite)
     run(
         [
+            *_own_mounts(),
             "mmdebstrap",
             "--variant=apt",
             f"--components={','.join(components)}",
@@ -71,3 +73,11 @@ def bootstrap(
         stdin=sources.encode() if sources else None,
         env={} if initramfs else {"INITRD": "No"},
     )
+
+
+def _own_mounts() -> list[str]:
+    """What to put before a program that, run by root, mounts /proc and more where all see it.
+
+    Where it was killed that would stay, and whoever removed the root would do so in there, too.
+    """
+    return ["unshare", "--mount"] if os.geteuid() == 0 else []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from standin.disk import Layout
 from standin.packages import DEBIAN, SUITE, UBUNTU, UBUNTU_SUITE
 from standin.stamp import Stamp, fresh, note
 from standin.tree import link, remove, write
+from twinroot.scratch import locked_folder
 from twinroot.units import GIB, MIB
 
 
@@ -73,8 +73,7 @@ def _build(system: System, output: Path) -> Path:
     if fresh(target, stamp):
         return target
     target.parent.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{system.name}-", dir=output) as scratch:
-        work = Path(scratch)
+    with locked_folder(f".{system.name}-", output) as work:
         root = work / "root"
         bootstrap(root, system.packages, initramfs=True, suite=system.suite, components=system.components)
         _configure(root, system)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 from standin import disk, grubcfg, repo
@@ -11,6 +10,7 @@ from standin.disk import Layout
 from standin.packages import MINIMAL_OS
 from standin.stamp import Stamp, fresh, note, read
 from standin.tree import remove, write
+from twinroot.scratch import locked_folder
 from twinroot.tools.run import run
 from twinroot.units import GIB, MIB
 
@@ -27,8 +27,7 @@ def build(output: Path) -> Path:
     if fresh(target, stamp):
         return target
     target.parent.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".minimal-os-", dir=output) as scratch:
-        work = Path(scratch)
+    with locked_folder(".minimal-os-", output) as work:
         root = work / "root"
         root.mkdir()
         _install(rpms, root, work)

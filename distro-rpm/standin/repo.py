@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from standin.packages import (
 from standin.spec import RpmPackage, account_script, file_list, render
 from standin.stamp import Stamp, fresh, note
 from standin.tree import Entry, remove, scan
+from twinroot.scratch import locked_folder
 from twinroot.tools.run import run
 
 _FIRST = frozenset((SETUP, FILESYSTEM))
@@ -41,8 +41,7 @@ def build(output: Path) -> Path:
     if fresh(done, stamp):
         return done / "RPMS"
     root = _debian_root(output)
-    with tempfile.TemporaryDirectory(prefix=".repo-", dir=output) as scratch:
-        work = Path(scratch)
+    with locked_folder(".repo-", output) as work:
         tree = work / "root"
         run(["cp", "-al", root, tree])
         packages, epoch = _packages(tree)
@@ -64,8 +63,8 @@ def _debian_root(output: Path) -> Path:
     stamp = Stamp.of(modules=("debian",), text=[SUITE, *WANTED])
     if not fresh(done, stamp):
         done.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".root-", dir=done.parent) as scratch:
-            made = Path(scratch, "made")
+        with locked_folder(".root-", done.parent) as scratch:
+            made = scratch / "made"
             made.mkdir()
             bootstrap(made / "root", WANTED, initramfs=False)
             note(made, stamp)

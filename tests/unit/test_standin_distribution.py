@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "distro-rpm"))
 
-from standin.debian import host_sources
+from standin.debian import bootstrap, host_sources
 from standin.dpkg import DebPackage, canonical, resolve
 from standin.grubcfg import probe_script
 from standin.minimal_os import LAYOUT, remove_mirror
@@ -18,7 +19,8 @@ from standin.owners import Owners, rpm_name
 from standin.packages import DROP, FILESYSTEM
 from standin.spec import RpmPackage, evr, file_list, render
 from standin.tree import Entry
-from twinroot.tools.run import run
+from twinroot.errors import CommandError
+from twinroot.tools.run import SEARCH_PATH, run
 
 
 def entry(path: str, mode: int = stat.S_IFREG | 0o644, link: str | None = None) -> Entry:
@@ -132,6 +134,20 @@ def test_host_sources_keep_only_the_suite(tmp_path: Path) -> None:
     line = "deb [signed-by=/k.gpg] http://mirror.invalid/debian bookworm main"
     (tmp_path / "sources.list").write_text(f"{line}\ndeb http://other.invalid/ sid main\n# deb x bookworm main\n")
     assert host_sources(tmp_path) == f"{line}\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's mounts are seen by others")
+def test_what_a_killed_mmdebstrap_mounted_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, program = tmp_path / "root", tmp_path / "bin/mmdebstrap"
+    for folder in (root, program.parent):
+        folder.mkdir()
+    program.write_text(f"#!/bin/sh\nmount -t tmpfs tmpfs {root}\ntouch {tmp_path}/mounted\nkill -KILL $$\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("TWINROOT_TOOL_PATH", f"{program.parent}:{SEARCH_PATH}")
+    with pytest.raises(CommandError):
+        bootstrap(root, ["bash"], initramfs=False)
+    assert (tmp_path / "mounted").exists()
+    assert not root.is_mount()
 
 
 def test_probe_answers_for_the_layout(tmp_path: Path) -> None:
