@@ -8,6 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
+from twinroot.interrupts import held
+
 Data = bytes | bytearray | memoryview
 # IOV_MAX of Linux.
 _MOST_PARTS = 1024
@@ -28,7 +30,9 @@ class WriteBehind:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
-        self._pool.shutdown()
+        # A wait that a signal ends would leave it writing, to whatever has the number of the closed file by then.
+        with held():
+            self._pool.shutdown()
 
     def write(self, pieces: Sequence[tuple[int, Sequence[Data]]]) -> None:
         """Begin to write pieces, each with its place in bytes, as soon as the batch before is written.

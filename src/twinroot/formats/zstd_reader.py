@@ -40,6 +40,7 @@ from twinroot.formats.zstd_headers import (
     block_header,
     parse_frame_header,
 )
+from twinroot.interrupts import held
 from twinroot.units import KIB, MIB, exact
 
 # What a decoder accepts when the metadata do not say, or say 0 (ZSTD_WINDOWLOG_LIMIT_DEFAULT; COSI spec 3.9).
@@ -131,9 +132,13 @@ def process(
         raise WindowError(f"may need a window of 2^{max_window_log} bytes, more than zstd supports")
     decoder = _Decoder(_Input(iter(chunks)), max_window_log, length)
     count = threads or min(available_threads(), _MOST_THREADS)
-    # The decoders end first: they hand on to the workers.
-    with ThreadPoolExecutor(count, "unzstd-work") as workers, ThreadPoolExecutor(count, "unzstd") as decoders:
-        yield from _parallel(decoder.jobs(), _Stages(work, decoders, workers), ahead=3 * count)
+    stages = _Stages(work, count)
+    try:
+        yield from _parallel(decoder.jobs(), stages, ahead=3 * count)
+    finally:
+        # A wait that a signal ends would leave them writing, to whatever has the numbers of closed files by then.
+        with held():
+            stages.end()
     if decoder.offset != length:
         raise LengthError(f"decompresses to {decoder.offset} bytes instead of {length}")
 
@@ -310,17 +315,23 @@ def _copied(output: bytes) -> Callable[[memoryview], _Part]:
 
 
 class _Stages(Generic[_Result]):
-    """The threads through which jobs go, and the memory that they use."""
+    """The threads through which jobs go, so many of each kind, and the memory that they use."""
 
-    def __init__(
-        self, work: Callable[[Iterator[Piece]], _Result], decoders: ThreadPoolExecutor, workers: ThreadPoolExecutor
-    ) -> None:
-        self._work, self._decoders, self._workers = work, decoders, workers
+    def __init__(self, work: Callable[[Iterator[Piece]], _Result], count: int) -> None:
+        self._work = work
+        self._decoders = ThreadPoolExecutor(count, thread_name_prefix="unzstd")
+        self._workers = ThreadPoolExecutor(count, thread_name_prefix="unzstd-work")
         self._memory = ReusedMemory()
 
     def begin(self, job: _Job) -> Future[Future[_Result]]:
         """Have a job decoded, then worked on."""
         return self._decoders.submit(self._decode, job)
+
+    def end(self) -> None:
+        """Wait until no thread runs any more. What they have not begun is not done."""
+        self._decoders.shutdown(wait=False, cancel_futures=True)
+        self._workers.shutdown(cancel_futures=True)  # what is still being decoded is refused from now on
+        self._decoders.shutdown()
 
     def _decode(self, job: _Job) -> Future[_Result]:
         """Runs in a decoder, and lends the memory on to a worker."""
@@ -337,21 +348,15 @@ class _Stages(Generic[_Result]):
 def _parallel(jobs: Iterator[_Job], stages: _Stages[_Result], *, ahead: int) -> Iterator[_Result]:
     """Do the jobs, up to so many of them ahead of the one whose result comes next, and yield the results in order."""
     waiting: deque[tuple[Future[Future[_Result]], int]] = deque()
-    held = 0
-    try:
-        for job in jobs:
-            while waiting and (len(waiting) > ahead or held + job.size > _HELD):
-                future, taken = waiting.popleft()
-                yield future.result().result()
-                held -= taken
-            waiting.append((stages.begin(job), job.size))
-            held += job.size
-        while waiting:
+    in_work = 0
+    for job in jobs:
+        while waiting and (len(waiting) > ahead or in_work + job.size > _HELD):
+            in_work -= waiting[0][1]
             yield waiting.popleft()[0].result().result()
-    finally:
-        for future, _ in waiting:
-            if not future.cancel() and future.done() and not future.exception():
-                future.result().cancel()
+        waiting.append((stages.begin(job), job.size))
+        in_work += job.size
+    while waiting:
+        yield waiting.popleft()[0].result().result()
 
 
 def _pieces(view: memoryview, offset: int) -> Iterator[Piece]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -60,7 +60,7 @@ class CosiFile:
         except KeyError:
             raise FormatError(f"the archive has no member '{image.path}'", where=self.name) from None
 
-    def open_image(self, image: ImageFile) -> Iterator[bytes]:
+    def open_image(self, image: ImageFile) -> Generator[bytes, None, None]:
         """The compressed bytes of an image, in steps of up to 1 MiB.
 
         Checks length and SHA-384 and raises FormatError after the last step if they are not those of the metadata:
@@ -97,7 +97,8 @@ class CosiFile:
         """
         length, limit = image.uncompressed_size, self.metadata.max_window_log
         try:
-            yield from process(self.open_image(image), work, length=length, max_window_log=limit, threads=threads)
+            with closing(self.open_image(image)) as chunks:
+                yield from process(chunks, work, length=length, max_window_log=limit, threads=threads)
         except FormatError as error:
             if error.where:
                 raise
