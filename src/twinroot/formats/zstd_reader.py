@@ -5,7 +5,7 @@
 
 Frame boundaries are found by walking the format (RFC 8878, section 3.1): magic, frame header, blocks of known length,
 checksum. That needs no decompression, and it tells three things before any memory is spent: the window a frame asks
-for, how long its contents are, and where it ends. Frames of up to `_WHOLE` bytes of contents go to worker threads, as
+for, how long its contents are, and where it ends. Frames of up to `_WHOLE` bytes of contents go to the decoders, as
 many as `_HELD` bytes allow; larger ones, or those that do not say, are decoded in steps as they come. Skippable
 frames are skipped.
 
@@ -281,7 +281,7 @@ class _Decoder:
             yield self._input.take(4)
 
     def _whole(self, frame: bytes, room: memoryview) -> _Part:
-        """Runs in a worker: decode one complete frame, which fills the room."""
+        """Runs in a decoder: decode one complete frame, which fills the room."""
         if not hasattr(self._local, "decoder"):
             self._local.decoder = zstandard.ZstdDecompressor(max_window_size=self._max_window)
         try:
