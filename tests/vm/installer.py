@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 from tests.images import BASE_RPM, agent_rpms, built, customize
-from tests.vm.hardware import QUICK
+from tests.vm.hardware import QUICK, SAME_ADDRESSES
 from tests.vm.mounted import mounted_root
 
 from twinroot.vm.machine import Options
@@ -33,7 +33,7 @@ os:
 _PACK = (
     """cd "$1" && find . -xdev -not -path './boot/*' -print0 | cpio --null --quiet -o -H newc | zstd -q -3 > "$2\""""
 )
-_ARGUMENTS = "console=ttyS0 net.ifnames=0 rdinit=/sbin/init"
+_ARGUMENTS = f"console=ttyS0 net.ifnames=0 rdinit=/sbin/init {SAME_ADDRESSES}"
 
 
 @dataclass(frozen=True)

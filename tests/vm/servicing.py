@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import base64
 import random
+import re
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -28,7 +29,7 @@ from typing import ClassVar
 import yaml
 from tests.images import AB_CONFIG, BASE_DEB, BASE_RPM, BASE_UBUNTU, agent_debs, agent_rpms, built, customize
 from tests.unit.agent.storage.range_server import RangeServer, Request
-from tests.vm.hardware import QUICK
+from tests.vm.hardware import QUICK, SAME_ADDRESSES
 from tests.vm.watchdog import restarting
 from tests.vm.write_log import replay
 
@@ -109,6 +110,8 @@ class Builder:
     def _system(self) -> str:
         """The configuration, which ends in `os`."""
         text = self.configuration.read_text().rstrip("\n").replace("size: 8M", f"size: {self.esp_size}")
+        text, found = re.subn(r"( *)- rd\.info\n", rf"\g<0>\1- {SAME_ADDRESSES}\n", text)
+        assert found == 1
         return f"{_LESS}{text}\n"
 
     def _sources(self) -> tuple[object, ...]:
@@ -141,7 +144,7 @@ scripts:
 os:
   bootloader: {{resetType: hard-reset}}
   hostname: testimage
-  kernelCommandLine: {{extraCommandLine: [console=ttyS0]}}
+  kernelCommandLine: {{extraCommandLine: [console=ttyS0, {word}]}}
   packages: {{install: [dosfstools, efibootmgr, lsof, openssl]}}
   additionalDirs: [{{source: {packages}, destination: /opt/agent}}]
 """
@@ -153,7 +156,7 @@ class DebianBuilder(Builder):
     base = BASE_DEB
 
     def _system(self) -> str:
-        return _DEBIAN.format(packages=agent_debs())
+        return _DEBIAN.format(packages=agent_debs(), word=SAME_ADDRESSES)
 
     def _sources(self) -> tuple[object, ...]:
         return ()

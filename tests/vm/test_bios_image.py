@@ -30,7 +30,7 @@ os:
   bootloader: {resetType: hard-reset}
   hostname: biosy
   kernelCommandLine:
-    extraCommandLine: [console=ttyS0]
+    extraCommandLine: [console=ttyS0, norandmaps]
   packages:
     install: [grub-pc-bin]
 """

@@ -30,7 +30,7 @@ os:
   bootloader: {resetType: hard-reset}
   hostname: debbie
   kernelCommandLine:
-    extraCommandLine: [console=ttyS0, "greeting=hello world"]
+    extraCommandLine: [norandmaps, console=ttyS0, "greeting=hello world"]
   packages:
     install: [lsof, openssh-server]
     remove: [less]

@@ -51,7 +51,7 @@ os:
   bootloader: {resetType: hard-reset}
   hostname: everything
   kernelCommandLine:
-    extraCommandLine: [console=ttyS0, "greeting=hello world"]
+    extraCommandLine: [console=ttyS0, norandmaps, "greeting=hello world"]
   packages:
     install: [PACKAGES]
   selinux: {mode: permissive}

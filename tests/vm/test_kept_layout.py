@@ -16,7 +16,7 @@ _CONFIG = """
 os:
   hostname: kept
   kernelCommandLine:
-    extraCommandLine: [twinroot.kept=1]
+    extraCommandLine: [twinroot.kept=1, norandmaps]
   packages:
     install: [lsof]
 """

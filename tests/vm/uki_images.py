@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.images import RPMS
+from tests.vm.hardware import SAME_ADDRESSES
 from tests.vm.servicing import Image, image_in
 
 from twinroot.events import silent
@@ -40,7 +41,7 @@ def unified(source: Image, place: Path, version: str, arguments: str = "") -> Im
     raw = scratch / "disk.raw"
     metadata, table = unpack(source.path, raw, scratch, silent, grow=False)
     disk = _Disk(raw, metadata, table, scratch)
-    command_line = " ".join([*_devices(disk), "ro", "console=ttyS0", *arguments.split()])
+    command_line = " ".join([*_devices(disk), "ro", "console=ttyS0", SAME_ADDRESSES, *arguments.split()])
     release = _kernel_release(disk)
     systemd = _systemd_boot(scratch)
     kernel = _unified_kernel(disk, release, command_line, systemd / "linuxx64.efi.stub")
