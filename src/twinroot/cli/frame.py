@@ -19,6 +19,7 @@ from twinroot.events import Emit
 from twinroot.interrupts import ENDING
 
 _CUT = "…"  # in place of what is left out of a source line
+_NO_THREAD = "can't start new thread"  # what Python says in an error of no class of its own
 _LEAST_PART = 20  # characters of a source line that are shown on the narrowest terminal
 
 log = logging.getLogger("twinroot.cli")
@@ -115,12 +116,27 @@ def _succeeds(log_format: str, failure: str, work: Callable[[Emit], Show | None]
         # Whoever read our output has enough of it.
         sys.stderr.close()
         return False
-    except OSError as error:
-        # A file that cannot be read or written where nobody expected it: the machine's fault, not a defect.
-        where = f"{error.filename}: " if error.filename else ""
-        log.critical("%s: %s%s", failure, where, error.strerror or error)
+    except (OSError, MemoryError, RuntimeError) as error:
+        # The machine's fault, not a defect, unless nobody knows it.
+        trouble = _trouble(error)
+        if trouble is None:
+            raise
+        log.critical("%s: %s", failure, trouble)
         return False
     return True
+
+
+def _trouble(error: Exception) -> str | None:
+    """What the machine lacks: a file that cannot be read or written where nobody expected it, memory, processes."""
+    if isinstance(error, BlockingIOError) or str(error) == _NO_THREAD:
+        limits = "ulimit -u, TasksMax= of a unit, --pids-limit of a container"
+        return f"no more processes and threads may be started; raise the limit ({limits})"
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror or error}"
+    if isinstance(error, MemoryError):
+        return "there is not enough memory (ulimit -v, MemoryMax= of a unit, -m of a container)"
+    return None
 
 
 def _end(number: int, _frame: FrameType | None) -> None:
