@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -28,6 +27,8 @@ from tests.vm.servicing import (
     write_file,
 )
 
+from twinroot.scratch import locked_folder
+
 
 def main() -> int:
     """Run everything; 0 when every machine was well each time."""
@@ -37,8 +38,7 @@ def main() -> int:
     parser.add_argument("--flips", type=int, default=30, help="images with one byte changed (default: 30)")
     parser.add_argument("--machines", type=int, default=2, help="machines whose power is cut at once (default: 2)")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="twinroot-soak-", dir="/var/tmp") as directory:
-        place = Path(directory)
+    with locked_folder("twinroot-soak-", Path("/var/tmp")) as place:
         builder = Builder(place / "images")
         builder.place.mkdir()
         images = Images(builder.image("1"), builder.image("2"))
