@@ -7,7 +7,7 @@ import json
 import os
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
@@ -144,8 +144,9 @@ def test_an_installer_tells_mistakes_in_any_case(place: Place, trouble: str) -> 
     assert "invalid-host-configuration-static" in (place.folder / "e.yaml").read_text()
 
 
-def trident(place: Place, *words: str) -> int:
-    done = subprocess.run(place.command(*words), env=place.environment(), capture_output=True, check=False)
+def trident(place: Place, *words: str, before: Sequence[str] = ()) -> int:
+    argv = place.command(*words, before=before)
+    done = subprocess.run(argv, env=place.environment(), capture_output=True, check=False)
     return done.returncode
 
 
@@ -162,6 +163,20 @@ def test_its_log_is_kept(place: Place) -> None:
     (place.folder / "lib/trident/datastore.sqlite").unlink()
     assert trident(place, "update", str(wrong)) == 2
     assert len(list((place.folder / "lib/trident").iterdir())) == 1
+
+
+@pytest.mark.parametrize("words", [["install"], ["update"], ["commit", "-s", "/nowhere/status"]])
+def test_the_log_of_another_command_is_not_taken_for_it(place: Place, words: list[str]) -> None:
+    (place.folder / "cmdline").write_text("root=live:LABEL=x\n")
+    place.put(status(State.NOT_PROVISIONED, config()))
+    (place.folder / "host.yaml").write_text(WRONG)
+    (place.folder / "run/trident").mkdir()
+    cover = f'mount --bind {place.folder}/cmdline /proc/cmdline && exec "$@"'
+    arguments = words if "-s" in words else [*words, str(place.folder / "host.yaml")]
+    with (place.folder / "run/trident/trident.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert trident(place, *arguments, before=["sh", "-c", cover, "sh"]) == 2
+    assert [path.name for path in (place.folder / "lib/trident").iterdir()] == ["datastore.sqlite"]
 
 
 def test_in_a_container_nothing_is_done(place: Place) -> None:

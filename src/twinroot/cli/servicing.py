@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from twinroot.cli.frame import Show, report_problems, run_command
 from twinroot.events import Emit
@@ -252,18 +252,18 @@ def run_servicing(
         arguments.log_format = "agent"
     code = run_command(arguments, failure, guarded, failed=FAILED)
     if agent and report.error:
-        _keep_failure(agent, report.error)
+        _keep_failure(agent)
     if arguments.on_behalf:
         return _tell(arguments.on_behalf, report) or code
     return restart() if report.restart else code
 
 
-def _keep_failure(agent: Agent, error: dict[str, Any]) -> None:
+def _keep_failure(agent: Agent) -> None:
     """Keep the log of a command that failed, as the next one begins it anew; that of one that runs is none of ours."""
     from twinroot.agent.kept_logs import FAILED as KIND
     from twinroot.agent.kept_logs import keep_log
 
-    if agent.log_file and agent.datastore.exists() and error.get("error") != "servicing-active":
+    if agent.log_file and agent.datastore.exists() and not agent.another_runs:
         keep_log(agent.log_file, agent.datastore.parent, KIND)
 
 

@@ -64,6 +64,16 @@ class Agent:
         """Whether another system starts next time, and the machine did not start anew since that was so."""
         return self._armed.exists()
 
+    @property
+    def another_runs(self) -> bool:
+        """Whether another command changes the machine just now. Looked up, as trying to lock would disturb one."""
+        try:
+            found = self.lock.stat()
+        except FileNotFoundError:
+            return False
+        name = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
+        return any(name in line.split() for line in Path("/proc/locks").read_text().splitlines())
+
     def note_arming(self) -> None:
         """Note that another system is made to start next time, until the running one ends."""
         self._armed.parent.mkdir(parents=True, exist_ok=True)
