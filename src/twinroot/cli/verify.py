@@ -29,7 +29,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Verify; exit code 0 only for a file without errors."""
-    return run_command(arguments, "the COSI file is not valid", lambda emit: _verify(arguments, emit))
+    return run_command(arguments, "verification failed", lambda emit: _verify(arguments, emit))
 
 
 def _verify(arguments: argparse.Namespace, emit: Emit) -> Show:
