@@ -225,8 +225,9 @@ def _inode(path: str) -> Callable[[Path], None]:
 
 _DAMAGED = ["the ext4 filesystem of partition 2 is damaged (e2fsck: ", "e2fsck -f 'COPY?offset=9437184'"]
 DAMAGES: dict[str, tuple[Callable[[Path], None], list[str]]] = {
-    "superblock": (_overwritten((_ROOT + 1024, b"\xaa" * 56)), _DAMAGED),
-    "its checksum": (_overwritten((_ROOT + 2044, b"wrong"[:4])), _DAMAGED),
+    # libblkid of util-linux 2.41 recognises neither of these two.
+    "superblock": (_overwritten((_ROOT + 1024, b"\xaa" * 56)), ["damaged"]),
+    "its checksum": (_overwritten((_ROOT + 2044, b"wrong"[:4])), ["damaged"]),
     "group descriptors": (_overwritten((_ROOT + 2048, b"\xaa" * 2048), (_ROOT + 4096, b"\xaa" * 2048)), _DAMAGED),
     "inode of the root": (_inode("<2>"), _DAMAGED),
     "inode of fstab": (_inode("/etc/fstab"), _DAMAGED),

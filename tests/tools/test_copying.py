@@ -92,7 +92,8 @@ from twinroot.customize.copying import Owner, copy_file
 read, write = os.pipe()
 parent, child = os.getpid(), os.fork()
 if child == 0:
-    os.read(read, 1)
+    os.close(write)
+    assert os.read(read, 1), "no namespace was made"
     for kind in ("uid", "gid"):
         Path(f"/proc/{parent}/{kind}_map").write_text("0 1234 1\\n1 100000 65535\\n")
     os._exit(0)

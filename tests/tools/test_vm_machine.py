@@ -60,7 +60,7 @@ def gone(pid: int) -> bool:
     return False
 
 
-def test_writes_survive_reset_and_power_cut_but_not_the_machine(image: Path) -> None:
+def test_writes_survive_a_reset_but_not_the_machine(image: Path) -> None:
     for _ in range(2):
         with Machine(image, "raw", BIOS) as machine:
             machine.console.wait_for("boot number 1", PATIENCE)
@@ -69,7 +69,7 @@ def test_writes_survive_reset_and_power_cut_but_not_the_machine(image: Path) -> 
             machine.power_cut()
             assert not machine.running
             machine.start()
-            machine.console.wait_for("boot number 3", PATIENCE)
+            machine.console.wait_for("boot number", PATIENCE)  # which one is up to QEMU: nothing was flushed
     assert image.read_bytes()[:512] == SECTOR
 
 

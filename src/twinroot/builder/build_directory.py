@@ -13,7 +13,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,11 +75,12 @@ def open_build_directory(path: Path) -> Iterator[BuildDirectory]:
 
 
 def _resolved(path: Path, flag: str) -> Path:
-    try:
-        return path.resolve()
-    except RuntimeError as error:  # of links that lead to each other
-        message = f"{flag} cannot be used: {os.strerror(errno.ELOOP)}"
-        raise InputError(message, where=str(path), hint="name a writable directory") from error
+    with suppress(RuntimeError):  # before Python 3.13, of links that lead to each other; they are left then
+        found = path.resolve()
+        if not found.is_symlink():
+            return found
+    message = f"{flag} cannot be used: {os.strerror(errno.ELOOP)}"
+    raise InputError(message, where=str(path), hint="name a writable directory")
 
 
 def check_output_outside(path: Path, output: Path) -> None:

@@ -4,8 +4,9 @@
         machine.console.login()
         machine.console.check("systemctl is-system-running --wait")
 
-By default the image is never changed: writes go to a throw-away overlay that lives as long as the Machine object, so
-they survive `reset`, `power_cut` and `start`, and so do the firmware's variables. QEMU ends with us on every way out.
+By default the image is never changed: writes go to a throw-away overlay that lives as long as the Machine object. They
+survive `reset`, and those that were flushed `power_cut` and `start`, as do the firmware's variables. QEMU ends with us
+on every way out.
 
 Machines are emulated in software (TCG), which works everywhere; TWINROOT_ACCEL=kvm asks for hardware virtualisation.
 """

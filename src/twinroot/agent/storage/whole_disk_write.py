@@ -32,7 +32,7 @@ Advance = Callable[[int], None]
 
 def needed_programs(plan: WholeDisk) -> list[str]:
     """What is called to carry out a plan."""
-    return ["wipefs", "partx", *(["addpart", "e2fsck", "resize2fs"] if plan.growing else [])]
+    return ["wipefs", "partx", *(["e2fsck", "resize2fs"] if plan.growing else [])]
 
 
 def write_whole_disk(cosi: CosiFile, plan: WholeDisk, *, advance: Advance = lambda _done: None) -> Written:
