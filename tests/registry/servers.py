@@ -159,6 +159,12 @@ def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     pytest.fail(f"docker-registry does not start:\n{log.read_text()}")
 
 
+_SIGNS_CERTIFICATES = x509.KeyUsage(
+    key_cert_sign=True, digital_signature=False, content_commitment=False, key_encipherment=False,
+    data_encipherment=False, key_agreement=False, crl_sign=False, encipher_only=False, decipher_only=False,
+)  # fmt: skip
+
+
 def server_certificate(root: Path) -> tuple[Path, Path, Path]:
     """Files with an authority, a certificate for 127.0.0.1 that it signed, and its key."""
     now = datetime.datetime.now(datetime.UTC)
@@ -177,11 +183,13 @@ def server_certificate(root: Path) -> tuple[Path, Path, Path]:
             .not_valid_before(now - datetime.timedelta(days=1))
             .not_valid_after(now + datetime.timedelta(days=1))
             .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-            # Python 3.13 insists on both.
+            # Python 3.13 insists on both, and on the use of the authority's key.
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
             .add_extension(issuer, critical=False)
         )
-        if not ca:
+        if ca:
+            builder = builder.add_extension(_SIGNS_CERTIFICATES, critical=True)
+        else:
             names = [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         return builder.sign(ca_key, hashes.SHA256())

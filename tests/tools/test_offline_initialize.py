@@ -70,7 +70,7 @@ class Rooted:
 
     def rows(self) -> list[Any]:
         """What is in the datastore."""
-        with sqlite3.connect(self.state / "datastore.sqlite") as connection:
+        with closing(sqlite3.connect(self.state / "datastore.sqlite")) as connection:
             return [yaml.safe_load(text) for (text,) in connection.execute("SELECT contents FROM hoststatus")]
 
 
