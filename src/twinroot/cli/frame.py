@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import logging
 import os
@@ -128,7 +129,8 @@ def _succeeds(log_format: str, failure: str, work: Callable[[Emit], Show | None]
 
 def _trouble(error: Exception) -> str | None:
     """What the machine lacks: a file that cannot be read or written where nobody expected it, memory, processes."""
-    if isinstance(error, BlockingIOError) or str(error) == _NO_THREAD:
+    # A pipe that would block has another text.
+    if str(error) == _NO_THREAD or (isinstance(error, OSError) and error.strerror == os.strerror(errno.EAGAIN)):
         limits = "ulimit -u, TasksMax= of a unit, --pids-limit of a container"
         return f"no more processes and threads may be started; raise the limit ({limits})"
     if isinstance(error, OSError):
